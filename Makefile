@@ -1,0 +1,73 @@
+# DCA: `make help` lists the targets. Needs Python 3.11, g++ and make; no root.
+SHELL := /bin/bash
+PYTHON ?= python3.11
+CORES ?= $(shell nproc)
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PYTHONNOUSERSITE := 1
+
+# Without Horovod everything but multi-process training works: train in one process then.
+SNAKEMAKE = snakemake -c$(CORES) --rerun-incomplete \
+  $$(python -c 'import horovod' 2>/dev/null || echo '--config train={"mode":"single"}')
+# `$(call step,what,command)` says what runs and how long it took.
+step = @start=$$SECONDS; echo "== $(1)"; $(2) && echo "== $(1): $$((SECONDS - start)) s"
+
+.DEFAULT_GOAL := help
+.PHONY: help env dev horovod demo resume test lint types unit lock clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: env  ## Install what is missing, then run the whole pipeline on simulated data
+	$(call step,demo,$(SNAKEMAKE) -- all)
+	@echo "Open results/report/index.html"
+
+resume:  ## Go on after an interruption: unlock, then finish what is missing
+	@snakemake --unlock
+	$(call step,resume,$(SNAKEMAKE) -- all)
+
+env: .venv/.horovod  ## Make .venv with everything locked, and Horovod
+
+dev: env .venv/.dev
+
+test: dev lint types unit  ## Install what is missing, then lint, types and all tests
+
+lint:  ## Style of Python and Snakemake files
+	$(call step,ruff,ruff check -q . && ruff format -q --check .)
+	$(call step,snakefmt,snakefmt --check Snakefile workflow/Snakefile rules)
+	$(call step,snakemake --lint,snakemake --lint)
+
+types:  ## Static types
+	$(call step,mypy,mypy)
+
+unit:  ## The tests alone, fastest first
+	$(call step,pytest,python -m pytest -n $(CORES) --dist loadgroup $(PYTEST))
+
+horovod:  ## Try again to build Horovod
+	@rm -f .venv/.horovod
+	@$(MAKE) --no-print-directory .venv/.horovod
+
+lock:  ## Resolve envs/*.in anew (needs uv)
+	cd envs && for name in requirements requirements-dev; do \
+	  uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	    $$name.in -o $$name.txt; done
+
+clean:  ## Remove the environment and all results
+	rm -rf .venv .snakemake results && git checkout -q -- results
+
+.venv/.locked: envs/requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || \
+	  { echo "Python 3.11 is needed (looked for $(PYTHON)); name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(call step,environment,$(PYTHON) -m venv .venv && python -m pip install -q --progress-bar=off --require-hashes -r $<)
+	@python -m pip install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.dev: envs/requirements-dev.txt .venv/.locked
+	$(call step,test tools,python -m pip install -q --require-hashes -r $<)
+	@touch $@
+
+# A failed build is said once and not tried at each call again: `make horovod` does.
+.venv/.horovod: envs/horovod.txt envs/horovod.patch envs/build_horovod.sh .venv/.locked
+	$(call step,Horovod,envs/build_horovod.sh $(BIN)/python) || \
+	  echo "Horovod is missing: training runs in one process. See: dca doctor" >&2
+	@touch $@

@@ -1,0 +1,6 @@
+"""Comparison of atoms with the task: correlation, nulls by surrogate designs, space, groups."""
+
+from dca.compare.group import gather
+from dca.compare.run import compare_run
+
+__all__ = ["compare_run", "gather"]

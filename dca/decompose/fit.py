@@ -1,0 +1,106 @@
+"""From columns to arranged atoms, with the numbers that tell how well it went."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dca.decompose import odl
+from dca.decompose.atoms import Atoms, arrange
+from dca.decompose.columns import Columns, normalise
+from dca.decompose.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+DENSITY_PERCENT = (0.2, 20.0)  # outside, λ hardly fits the scale of the columns
+SAMPLE = 2048  # columns by which the dictionary is judged before and after learning
+
+
+class Fit(NamedTuple):
+    """Atoms on the scale of the columns, and the part of the summary that is about them.
+
+    Attributes
+    ----------
+    atoms : Atoms
+    report : dict
+    """
+
+    atoms: Atoms
+    report: dict[str, Any]
+
+
+def fit(columns: Columns, settings: Settings) -> Fit:
+    """Normalise the columns in place, learn a dictionary, encode all columns, arrange the atoms.
+
+    Raises
+    ------
+    ShardError
+        If no column varies.
+    """
+    scaling = normalise(columns, settings.normalise)
+    X = columns.matrix.T
+    length, voxels = X.shape
+    iterations = settings.iterations(voxels)
+    plan = "%s: learning %d atoms of length %d from %d columns in %d mini-batches"
+    logger.info(plan, columns.run_id, settings.atoms, length, voxels, iterations)
+    initial = odl.initial_dictionary(X, scaling.usable, settings.atoms, settings.seed)
+    dictionary = odl.learn_dictionary(
+        X,
+        initial,
+        settings.lam,
+        batch_size=settings.batch_size,
+        iterations=iterations,
+        threads=settings.threads,
+    )
+    restored = odl.restore_dead(dictionary, initial)
+    codes = odl.encode(X, dictionary, settings.lam, threads=settings.threads)
+    # Rows of a shard are in random order, so the first of them are a random sample.
+    sample = X[:, :SAMPLE]
+    start = odl.encode(sample, initial, settings.lam, threads=settings.threads)
+    atoms = arrange(dictionary, codes.matrix)
+    report = {
+        "voxels": voxels,
+        "length": length,
+        "iterations": iterations,
+        "flat_columns": int((~scaling.usable).sum()),
+        "typical_norm": scaling.typical_norm,
+        "objective": codes.objective,
+        "sample": {
+            "columns": sample.shape[1],
+            "initial": start.objective,
+            "final": float(codes.losses[:SAMPLE].mean()),
+        },
+        "r2": codes.r2,
+        **_sparsity(atoms),
+        "restored_atoms": restored,
+        "repaired_codes": codes.repaired,
+    }
+    return Fit(atoms, report)
+
+
+def _sparsity(atoms: Atoms) -> dict[str, Any]:
+    coefficients = atoms.coefficients
+    K, N = coefficients.shape
+    total = atoms.energy.sum()
+    share = 100 * atoms.energy / total if total else atoms.energy
+    return {
+        "density_percent": 100 * coefficients.nnz / (K * N),
+        "atoms_per_voxel": coefficients.nnz / N,
+        "voxels_without_code": N - len(np.unique(coefficients.indices)),
+        "unused_atoms": int((np.diff(coefficients.indptr) == 0).sum()),
+        "energy_percent": [float(f"{value:.4g}") for value in share],
+    }
+
+
+def density_warnings(percent: float) -> list[str]:
+    """Say so if hardly anything, or nearly everything, has a code."""
+    low, high = DENSITY_PERCENT
+    if low <= percent <= high:
+        return []
+    remedy = "lower" if percent < low else "raise"
+    return [
+        f"{percent:.3g} % of the coefficients are not zero, outside {low:g} to {high:g} %: "
+        f"{remedy} decompose.lambda, or check decompose.normalise"
+    ]

@@ -1,0 +1,228 @@
+"""Online dictionary learning (Mairal et al. 2010) by SPAMS: the dictionary, then the codes.
+
+Both minimise, over N columns x of length L, K atoms D with norm at most 1 and codes α,
+
+    (1/N) Σ ½‖x − Dα‖² + λ‖α‖₁
+
+which SPAMS calls ``mode=2`` (``PENALTY``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
+import spams
+from scipy import sparse
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+NOISE = 0.1  # norm of what tells repeated columns of the initial dictionary apart
+TOLERANCE = 1e-6  # of a code's optimality, relative to its column
+DESCENTS = 100_000  # at most, for one column
+DEAD = 1e-6  # SPAMS sets atoms that nobody uses to zero; all others have norm 1
+
+
+class Codes(NamedTuple):
+    """Sparse codes of all columns, and how well they do.
+
+    Attributes
+    ----------
+    matrix : csr_array, float32, shape (K, N)
+    losses : ndarray, float64, shape (N,)
+        ½‖x − Dα‖² + λ‖α‖₁ of each column.
+    r2 : float
+        1 − ‖X − DA‖² / ‖X‖², over all columns together.
+    repaired : int
+        Columns where LARS went astray, as it may among equal atoms, and coordinate descent took over.
+    """
+
+    matrix: sparse.csr_array
+    losses: np.ndarray
+    r2: float
+    repaired: int
+
+    @property
+    def objective(self) -> float:
+        """Mean loss over the columns."""
+        return float(self.losses.mean())
+
+
+def initial_dictionary(X: np.ndarray, usable: np.ndarray, atoms: int, seed: int) -> np.ndarray:
+    """Draw a dictionary from the columns.
+
+    With fewer usable columns than atoms, each is taken once and the rest are drawn again with a little
+    noise, since equal atoms could not part ways.
+
+    Parameters
+    ----------
+    X : ndarray, float32, shape (L, N)
+    usable : ndarray, bool, shape (N,)
+        Columns that may be drawn.
+    atoms : int
+        K.
+    seed : int
+
+    Returns
+    -------
+    ndarray, float32, shape (L, K), Fortran order
+        With unit norm.
+    """
+    rng = np.random.default_rng(seed)
+    candidates = rng.permutation(np.flatnonzero(usable))
+    repeats = max(0, atoms - len(candidates))
+    drawn = np.concatenate([candidates[:atoms], rng.choice(candidates, repeats)])
+    dictionary = unit(X[:, drawn])
+    if repeats:
+        noise = rng.normal(size=(len(X), repeats))
+        dictionary[:, -repeats:] += NOISE * unit(noise - noise.mean(axis=0))
+    return unit(dictionary)
+
+
+def learn_dictionary(
+    X: np.ndarray, initial: np.ndarray, lam: float, *, batch_size: int, iterations: int, threads: int = 1
+) -> np.ndarray:
+    """Learn a dictionary online: the columns pass by in mini-batches, in an order that SPAMS fixes.
+
+    SPAMS seeds its own generator with 0 in every call, so that the result depends on the columns, the
+    initial dictionary and the number of threads alone.
+
+    Parameters
+    ----------
+    X : ndarray, float32, shape (L, N), Fortran order
+    initial : ndarray, float32, shape (L, K), Fortran order
+    lam : float
+        λ, on the scale of the columns.
+    batch_size : int
+        Columns per mini-batch; all, if there are fewer.
+    iterations : int
+        Mini-batches.
+    threads : int
+        More than one pays only on idle cores.
+
+    Returns
+    -------
+    ndarray, float32, shape (L, K), Fortran order
+        Atoms of unit norm; those that no column came to use in the end are zero.
+    """
+    with _fixed_threads(threads):
+        learnt = spams.trainDL(
+            X,
+            D=initial,
+            lambda1=lam,
+            lambda2=0,
+            mode=spams.PENALTY,
+            batchsize=batch_size,
+            iter=iterations,
+            numThreads=threads,
+            verbose=False,
+        )
+    return unit(learnt)
+
+
+def restore_dead(dictionary: np.ndarray, initial: np.ndarray) -> int:
+    """Put initial atoms back, in place, where learning left none; return how many.
+
+    SPAMS does likewise (with a random column) at the start of its next iteration.
+    """
+    dead = np.linalg.norm(dictionary, axis=0) < DEAD
+    dictionary[:, dead] = initial[:, dead]
+    return int(dead.sum())
+
+
+def encode(
+    X: np.ndarray, dictionary: np.ndarray, lam: float, *, threads: int = 1, block: int = 4096
+) -> Codes:
+    """Find the sparse code of every column (lasso), each proven to be at the minimum.
+
+    LARS runs in float64 with Cholesky factors, block by block: in float32 SPAMS stops short of the minimum
+    for a few columns in ten thousand, and without the factors wherever two atoms are equal.
+
+    Parameters
+    ----------
+    X : ndarray, float32, shape (L, N), Fortran order
+    dictionary : ndarray, shape (L, K)
+    lam : float
+        λ, on the scale of the columns.
+    threads : int
+    block : int
+        Columns at a time.
+    """
+    D = np.asfortranarray(dictionary, dtype=np.float64)
+    N = X.shape[1]
+    blocks, losses, repaired = [], [], 0
+    residual = total = np.float64(0)
+    with _fixed_threads(threads):
+        for start in tqdm(range(0, N, block), desc="codes", unit="block", disable=block >= N):
+            x = np.asfortranarray(X[:, start : start + block], dtype=np.float64)
+            codes = spams.lasso(x, D=D, lambda1=lam, mode=spams.PENALTY, cholesky=True, numThreads=threads)
+            rest = _residual(x, D, codes)
+            astray = np.flatnonzero(~_at_minimum(x, D, codes, rest, lam))
+            if astray.size:
+                codes = _repair(x, D, codes, lam, astray)
+                rest = _residual(x, D, codes)
+                repaired += astray.size
+            squares = np.einsum("ij,ij->j", rest, rest)
+            losses.append(0.5 * squares + lam * np.asarray(abs(codes).sum(axis=0)).ravel())
+            residual += squares.sum()
+            total += np.vdot(x, x)
+            blocks.append(codes.astype(np.float32))
+    matrix = sparse.csr_array(sparse.hstack(blocks, format="csr"))
+    matrix.eliminate_zeros()
+    return Codes(matrix, np.concatenate(losses), float(1 - residual / total), repaired)
+
+
+def _residual(x: np.ndarray, D: np.ndarray, codes: sparse.csc_matrix) -> np.ndarray:
+    return x - (codes.T @ D.T).T
+
+
+def _at_minimum(
+    x: np.ndarray, D: np.ndarray, codes: sparse.csc_matrix, rest: np.ndarray, lam: float
+) -> np.ndarray:
+    """Tell, by the lasso's duality gap, which codes are at the minimum.
+
+    With the residual r = x − Dα, α is optimal if |D'r| ≤ λ and λ‖α‖₁ = α'D'r.
+    """
+    gradient = D.T @ rest
+    gap = np.asarray((lam * abs(codes) - codes.multiply(gradient)).sum(axis=0)).ravel()
+    norms = np.linalg.norm(x, axis=0)
+    feasible = np.abs(gradient).max(axis=0) <= lam + TOLERANCE * norms
+    return feasible & (gap <= TOLERANCE * norms**2)
+
+
+def _repair(
+    x: np.ndarray, D: np.ndarray, codes: sparse.csc_matrix, lam: float, astray: np.ndarray
+) -> sparse.csc_matrix:
+    """Solve the columns `astray` again, by coordinate descent."""
+    start = sparse.csc_matrix((D.shape[1], astray.size))
+    solved = spams.cd(
+        np.asfortranarray(x[:, astray]),
+        D,
+        start,
+        lambda1=lam,
+        mode=spams.PENALTY,
+        itermax=DESCENTS,
+        tol=TOLERANCE,
+        numThreads=1,
+    )
+    columns = codes.tolil()
+    columns[:, astray] = solved
+    return columns.tocsc()
+
+
+def unit(matrix: np.ndarray) -> np.ndarray:
+    """Scale columns to unit norm as float32 in Fortran order; columns of next to nothing become zero."""
+    exact = np.asarray(matrix, dtype=np.float64)
+    norms = np.linalg.norm(exact, axis=0)
+    scale = np.divide(1, norms, out=np.zeros_like(norms), where=norms > DEAD)
+    return np.asfortranarray(exact * scale, dtype=np.float32)
+
+
+@contextmanager
+def _fixed_threads(threads: int) -> Iterator[None]:
+    # SPAMS forms D'D before it sets its number of threads: without this, the last digits would depend on
+    # what ran before.
+    with threadpool_limits(threads):
+        yield

@@ -1,0 +1,195 @@
+"""Features: the hidden code H of every voxel, and the file that holds them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+
+from dca.errors import ModelError, ShardError
+from dca.files import atomic
+from dca.signals import Shard
+
+if TYPE_CHECKING:
+    from dca.model.autoencoder import Autoencoder
+
+logger = logging.getLogger(__name__)
+
+TR_TOLERANCE = 0.01  # relative
+_REMEDY = "delete it and run `features` again"
+
+
+def encode(
+    shard: str | Path,
+    model_folder: str | Path,
+    out: str | Path,
+    *,
+    batch: int = 512,
+    threads: int | None = None,
+) -> int:
+    """Encode every row of a shard and write the features of the run, atomically.
+
+    Parameters
+    ----------
+    shard : path
+        Of `dca.signals`.
+    model_folder : path
+        Of a trained model.
+    out : path
+        Usually ``results/features/<run_id>.h5``: ``H`` (N × hidden, float32) and ``voxel`` in the row order
+        of the shard, its attributes, and ``model_sha256``.
+    batch : int
+        Rows at a time. The last block is filled up with zeros, so that every row goes through the same
+        computation.
+    threads : int, optional
+        Cores to use; all by default.
+
+    Returns
+    -------
+    int
+        Rows encoded, N.
+
+    Raises
+    ------
+    ModelError
+        If the model cannot be used, or is for another length or TR.
+    ShardError
+        If the shard cannot be read.
+    """
+    from dca.model.backend import set_threads
+    from dca.model.storage import load_model
+
+    set_threads(threads)
+    with Shard(shard) as source:
+        model, card = load_model(model_folder)
+        _check_fit(source, card, model_folder)
+        hidden = model.architecture.hidden
+        with atomic(out) as temporary, h5py.File(temporary, "w") as target:
+            _copy_attributes(source.path, target)
+            target.attrs["model_sha256"] = card["weights_sha256"]
+            target["voxel"] = source.voxel
+            rows = min(batch, source.n_voxels)
+            codes = target.create_dataset("H", (source.n_voxels, hidden), np.float32, chunks=(rows, hidden))
+            for start, block in _encoded(model, source, batch):
+                codes[start : start + len(block)] = block
+        return source.n_voxels
+
+
+def _encoded(model: Autoencoder, source: Shard, batch: int) -> Iterator[tuple[int, np.ndarray]]:
+    from tqdm import tqdm
+
+    from dca.model.backend import tf
+
+    signature = [tf.TensorSpec((batch, source.length), tf.float32)]
+    encoder = tf.function(model.encode, input_signature=signature, autograph=False)
+    padded = np.zeros((batch, source.length), np.float32)
+    with tqdm(total=source.n_voxels, desc=f"encode {source.run_id}", unit="voxel", mininterval=1) as bar:
+        for start, block in source.blocks(batch):
+            padded[: len(block)], padded[len(block) :] = block, 0
+            yield start, encoder(padded).numpy()[: len(block)]
+            bar.update(len(block))
+
+
+def _check_fit(source: Shard, card: dict[str, Any], folder: str | Path) -> None:
+    length, tr = card["architecture"]["length"], card.get("tr")
+    remedy = "train a model on runs like this one, or crop and resample the run to fit"
+    if source.length != length:
+        problem = f"is for series of {length} time points, {source.run_id} has {source.length}"
+        raise ModelError(folder, problem, remedy)
+    if tr is not None and abs(source.tr - tr) > TR_TOLERANCE * tr:
+        raise ModelError(folder, f"is for a TR of {tr:g} s, {source.run_id} has {source.tr:g} s", remedy)
+    if source.attributes["preprocessing"] not in card.get("preprocessing", []):
+        logger.warning(
+            "%s was preprocessed otherwise than the runs that the model was trained on.", source.run_id
+        )
+
+
+def _copy_attributes(path: Path, target: h5py.File) -> None:
+    with h5py.File(path, "r", locking=False) as source:
+        for name, value in source.attrs.items():
+            target.attrs[name] = value
+
+
+class Features:
+    """Read access to the features of one run; rows are in the order of its shard.
+
+    Parameters
+    ----------
+    path : path
+        A file written by `encode`.
+
+    Attributes
+    ----------
+    n_voxels : int
+        Rows, N.
+    hidden : int
+        Length of a code.
+    run_id : str
+    model_sha256 : str
+        Checksum of the weights that made them.
+
+    Raises
+    ------
+    ShardError
+        If the file is missing, damaged or not one of features.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise ShardError(path, "does not exist", "run `features` for this run first")
+        try:
+            self._file = h5py.File(self.path, "r", locking=False)
+        except OSError as error:
+            raise ShardError(path, "is not HDF5, or cut off", _REMEDY) from error
+        try:
+            self._codes, _ = self._file["H"], self._file["voxel"]
+            self.n_voxels, self.hidden = (int(n) for n in self._codes.shape)
+            self.run_id = str(self._file.attrs["run_id"])
+            self.model_sha256 = str(self._file.attrs["model_sha256"])
+        except (KeyError, ValueError) as error:
+            self._file.close()
+            raise ShardError(path, f"is not a file of features ({error})", _REMEDY) from error
+
+    def __enter__(self) -> Features:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; arrays already read stay valid."""
+        self._file.close()
+
+    @cached_property
+    def voxel(self) -> np.ndarray:
+        """Flat C-order index of every row in the grid, int64, shape (N,)."""
+        return self._file["voxel"][()]
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Read the codes of rows `start` up to `stop`, float32 (rows, hidden).
+
+        Raises
+        ------
+        ShardError
+            If the rows cannot be read.
+        """
+        try:
+            return self._codes[start:stop]
+        except OSError as error:
+            raise ShardError(
+                self.path, f"rows {start} to {stop} cannot be read ({error})", _REMEDY
+            ) from error
+
+    def blocks(self, rows: int = 4096) -> Iterator[tuple[int, np.ndarray]]:
+        """Iterate over all rows in order, as (first row, float32 array of shape (<= rows, hidden))."""
+        for start in range(0, self.n_voxels, rows):
+            yield start, self.read(start, min(start + rows, self.n_voxels))

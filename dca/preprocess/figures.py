@@ -1,0 +1,118 @@
+"""The carpet plot: motion and intensity changes above all in-mask series, before and after."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from dca.files import atomic, read_tsv
+from dca.inputs.image import open_bold
+from dca.preprocess.series import read_mask, volumes
+
+ROWS = 1200  # voxels shown, evenly spread over the mask
+LIMIT = 2.5  # colour range in standard deviations
+FD_LINE_MM = 0.5
+
+
+def carpet(
+    raw: str | Path,
+    preprocessed: str | Path,
+    mask: str | Path,
+    confounds: str | Path,
+    out: str | Path,
+    *,
+    tr: float,
+    title: str = "",
+    raw_mask: str | Path | None = None,
+) -> None:
+    """Draw the carpet plot of one run.
+
+    From top to bottom: framewise displacement (where motion is known), standardised DVARS, and
+    z-scored series of in-mask voxels from bottom to top of the image, of the raw and the
+    preprocessed run on one colour scale.
+
+    Parameters
+    ----------
+    raw, preprocessed : path
+        4-D images; where they are one file, it is drawn once.
+    mask : path
+        3-D mask on the grid of the preprocessed run.
+    confounds : path
+        From `dca.preprocess.confounds.write_confounds`.
+    out : path
+        Ends in ``.png``.
+    tr : float
+        Repetition time in seconds.
+    title : str
+    raw_mask : path, optional
+        Mask of the raw run, where that lies on another grid.
+
+    Raises
+    ------
+    ImageError
+        If an image or the mask cannot be used.
+    """
+    images = {"raw": raw, "preprocessed": preprocessed}
+    if Path(raw).resolve() == Path(preprocessed).resolve():
+        images = {"preprocessed": preprocessed}
+    masks = {"raw": raw_mask or mask, "preprocessed": mask}
+    panels = {name: _sample(path, masks[name]) for name, path in images.items()}
+    table = read_tsv(confounds)
+    traces = [name for name in ("framewise_displacement", "std_dvars") if name in table]
+    figure = Figure(figsize=(10, 1.2 * len(traces) + 2.8 * len(panels) + 0.6), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    heights = [1.0] * len(traces) + [2.6] * len(panels)
+    axes = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
+    for axis, name in zip(axes, traces, strict=False):
+        _draw_trace(axis, table[name], tr)
+    drawn = axes[len(traces) :]
+    for axis, (name, series) in zip(drawn, panels.items(), strict=True):
+        shown = axis.imshow(
+            series,
+            aspect="auto",
+            cmap="gray",
+            vmin=-LIMIT,
+            vmax=LIMIT,
+            interpolation="none",
+            extent=(0, series.shape[1] * tr, 0, len(series)),
+        )
+        axis.set_ylabel(f"{name}\n{len(series)} voxels")
+        axis.set_yticks([])
+    figure.colorbar(shown, ax=list(drawn), label="z-score (standard deviations)", fraction=0.025, pad=0.01)
+    axes[-1].set_xlabel("time (s)")
+    axes[0].set_title(title)
+    with atomic(out) as temporary:
+        figure.savefig(temporary, metadata={"Software": None})  # no version in the bytes
+
+
+def _draw_trace(axis: Axes, values: pd.Series, tr: float) -> None:
+    label, colour = {
+        "framewise_displacement": ("FD (mm)", "tab:red"),
+        "std_dvars": ("DVARS\n(ratio to expected)", "tab:blue"),
+    }[str(values.name)]
+    axis.plot((np.arange(len(values)) + 0.5) * tr, values, color=colour, linewidth=1)
+    if values.name == "framewise_displacement":
+        axis.axhline(FD_LINE_MM, color="0.5", linewidth=0.8, linestyle="--")
+        axis.set_ylim(bottom=0)
+    axis.set_ylabel(label)
+    axis.margins(x=0)
+    axis.spines[["top", "right"]].set_visible(False)
+
+
+def _sample(bold: str | Path, mask: str | Path) -> np.ndarray:
+    """z-scored series (rows, T) of evenly spread in-mask voxels, the top of the image first."""
+    image = open_bold(bold)
+    inside = read_mask(mask, image)
+    # File order runs slice by slice along the third axis.
+    stored = np.flatnonzero(inside.ravel(order="F"))
+    stored = stored[np.linspace(0, len(stored) - 1, min(ROWS, len(stored))).round().astype(int)][::-1]
+    series = np.stack([volume.ravel(order="F")[stored] for volume in volumes(image)], axis=1)
+    series = series[np.isfinite(series).all(axis=1)].astype(np.float64)
+    series -= series.mean(axis=1, keepdims=True)
+    spread = series.std(axis=1, keepdims=True)
+    return np.divide(series, spread, out=np.zeros_like(series), where=spread > 0)

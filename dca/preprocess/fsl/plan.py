@@ -1,0 +1,134 @@
+"""What the settings ask of backend ``fsl``: the chain of images, and whether it can be made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from dca.errors import ConfigError, InputError
+from dca.files import stem
+from dca.inputs.run import Run
+
+Settings = Mapping[str, Any]
+
+
+def steps(settings: Settings) -> list[str]:
+    """Steps that make an image of the run, in order.
+
+    Parameters
+    ----------
+    settings : mapping
+        Section ``preprocess`` of the settings.
+    """
+    own = settings["fsl"]
+    if own["mode"] == "feat":
+        return ["feat"]
+    wanted = {
+        "gradient": own["gradient_coefficients"],
+        "motion": True,
+        "resample": resampled(settings),
+        "unbias": own["bias_field"],
+        "smooth": settings["smooth_mm"],
+        "scale": True,
+        "highpass": settings["highpass_s"],
+    }
+    return [step for step, asked in wanted.items() if asked]
+
+
+def records(settings: Settings) -> list[str]:
+    """Names of the records of all steps, those of the transforms included, in order."""
+    own = settings["fsl"]
+    chain = steps(settings)
+    if own["mode"] == "feat":
+        return [*chain, "mask"]
+    beside = [
+        "mask",
+        *(["bias"] if own["bias_field"] else []),
+        *(["register"] if normalised(settings) else []),
+    ]
+    after = chain.index("motion") + 1
+    return [*chain[:after], *beside, *chain[after:]]
+
+
+def resampled(settings: Settings) -> bool:
+    """Whether runs are resampled from their raw volumes once all transforms are known."""
+    return bool(settings["fsl"]["gradient_coefficients"]) or normalised(settings)
+
+
+def normalised(settings: Settings) -> bool:
+    """Whether runs end in the space of the template."""
+    return settings["fsl"]["registration"] != "none"
+
+
+def check_plan(settings: Settings, runs: Iterable[Run], source: str) -> None:
+    """Refuse settings that contradict each other or the study.
+
+    Parameters
+    ----------
+    settings : mapping
+        Section ``preprocess`` of the settings.
+    runs : iterable of Run
+    source : str
+        What to name in an error: the user's file.
+
+    Raises
+    ------
+    ConfigError
+        If settings exclude each other, or the coefficient file does not exist.
+    InputError
+        If a run has no T1w image and the settings need one.
+    """
+    own = settings["fsl"]
+    if own["mode"] == "feat" and (resampled(settings) or own["bbr"]):
+        raise ConfigError(
+            source,
+            "setting `preprocess.fsl.mode` is feat, which neither unwarps gradients nor normalises",
+            "use mode: steps, or registration: none, bbr: false and no gradient_coefficients",
+        )
+    if own["bbr"] and not normalised(settings):
+        raise ConfigError(
+            source, "setting `preprocess.fsl.bbr` is true without a registration", "set registration: affine"
+        )
+    coefficients = own["gradient_coefficients"]
+    if coefficients and not Path(coefficients).is_file():
+        raise ConfigError(
+            source,
+            f"setting `preprocess.fsl.gradient_coefficients` names no file: {coefficients}",
+            "give the path of the scanner's coefficient file",
+        )
+    if own["registration"] == "nonlinear" or own["bbr"]:
+        bare = [run.run_id for run in runs if find_t1w(run.bold) is None]
+        if bare:
+            raise InputError(
+                source,
+                f"preprocess.fsl asks for FNIRT or BBR, but there is no T1w image for {bare[0]}"
+                + (f" and {len(bare) - 1} more runs" if len(bare) > 1 else ""),
+                "add sub-<label>/[ses-<label>/]anat/*_T1w.nii.gz, or set registration: affine and bbr: false",
+            )
+
+
+def find_t1w(bold: str | Path) -> Path | None:
+    """T1w image of a run in a BIDS dataset: of its session first, else the subject's first; None without.
+
+    Parameters
+    ----------
+    bold : path
+        ``sub-<label>/[ses-<label>/]func/…_bold.nii.gz``.
+    """
+    own = Path(bold).parent.parent
+    subject = own.parent if own.name.startswith("ses-") else own
+    if not subject.name.startswith("sub-"):
+        return None
+    for pattern, folder in (("anat", own), ("anat", subject), ("ses-*/anat", subject)):
+        found = sorted(
+            path for ending in ("nii", "nii.gz") for path in folder.glob(f"{pattern}/*_T1w.{ending}")
+        )
+        if found:
+            return found[0]
+    return None
+
+
+def anatomy_name(t1w: str | Path) -> str:
+    """Name of a T1w image in the results: its BIDS name without the suffix."""
+    return stem(t1w)

@@ -1,0 +1,298 @@
+"""Line charts of the report. Every axis has its unit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
+
+from dca.report.picture import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    PHASES,
+    SETUP_COLOURS,
+    SPARE_COLOURS,
+    VERMILION,
+    Picture,
+    styled,
+    to_picture,
+)
+
+FD_THRESHOLD = 0.5  # mm, the volumes that are commonly called moved
+TRANSLATIONS, ROTATIONS = ("trans_x", "trans_y", "trans_z"), ("rot_x", "rot_y", "rot_z")
+MANY_RUNS = 40
+MAX_SPANS = 4000
+SUPERVISOR = "supervisor"
+_DASHES = ("-", "--", ":")  # colour is never the only sign
+
+
+@styled
+def draw_motion(confounds: pd.DataFrame, tr: float, alt: str) -> Picture | None:
+    """Draw head motion, FD and DVARS over time; None when the table has none of them.
+
+    Parameters
+    ----------
+    confounds : DataFrame
+        One row per volume, columns as in BIDS derivatives.
+    tr : float
+        Repetition time in seconds.
+    alt : str
+    """
+    numbers = confounds.apply(pd.to_numeric, errors="coerce")
+    dvars = "std_dvars" if "std_dvars" in numbers else "dvars"
+    panels = [
+        (TRANSLATIONS, 1.0, "Translation (mm)"),
+        (ROTATIONS, 180 / np.pi, "Rotation (°)"),
+        (("framewise_displacement",), 1.0, "FD (mm)"),
+        ((dvars,), 1.0, "Standardised DVARS" if dvars == "std_dvars" else "DVARS"),
+    ]
+    present = [panel for panel in panels if all(name in numbers for name in panel[0])]
+    if not present:
+        return None
+    time = np.arange(len(numbers)) * tr
+    figure = Figure(figsize=(8.2, 1.25 * len(present) + 0.4), layout="constrained")
+    rows = np.atleast_1d(figure.subplots(len(present), 1, sharex=True))
+    for axes, (names, factor, label) in zip(rows, present, strict=True):
+        for name, colour, dash in zip(names, (BLUE, VERMILION, GREEN), _DASHES, strict=False):
+            axes.plot(time, factor * numbers[name], dash, color=colour, label=name[-1], linewidth=1.1)
+        if names == ("framewise_displacement",):
+            axes.axhline(FD_THRESHOLD, color=GREY, linestyle="--", linewidth=1)
+        axes.set_ylabel(label, fontsize=8)
+        axes.margins(x=0.005)
+    rows[-1].set_xlabel("Time (s)")
+    if len(present[0][0]) > 1:
+        figure.legend(*rows[0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
+    return to_picture(figure, alt)
+
+
+@styled
+def draw_motion_overview(displacement: Mapping[str, np.ndarray], alt: str) -> Picture:
+    """Draw how far the head moved in every run: a row per run, a histogram where there are many.
+
+    Parameters
+    ----------
+    displacement : mapping
+        Run to framewise displacement in mm, finite values only.
+    alt : str
+    """
+    if len(displacement) > MANY_RUNS:
+        figure = Figure(figsize=(8.2, 2.6), layout="constrained")
+        axes = figure.subplots()
+        axes.hist([values.mean() for values in displacement.values()], bins=40, color=BLUE)
+        axes.set_xlabel("Mean FD of a run (mm)")
+        axes.set_ylabel("Runs")
+        return to_picture(figure, alt)
+    figure = Figure(figsize=(8.2, 0.9 + 0.27 * len(displacement)), layout="constrained")
+    axes = figure.subplots()
+    places = np.arange(len(displacement))
+    quartiles = np.array([np.percentile(v, [25, 50, 75, 95]) for v in displacement.values()])
+    axes.hlines(
+        places, quartiles[:, 0], quartiles[:, 3], color=GREY, linewidth=1, label="25th to 95th percentile"
+    )
+    axes.hlines(places, quartiles[:, 0], quartiles[:, 2], color=BLUE, linewidth=6, label="middle half")
+    axes.plot(quartiles[:, 1], places, "|", color="white", markersize=6, markeredgewidth=1.5)
+    means = [values.mean() for values in displacement.values()]
+    axes.plot(means, places, "D", color=VERMILION, markersize=4.5, label="mean")
+    axes.set_yticks(places, list(displacement))
+    axes.invert_yaxis()
+    axes.set_ylim(len(displacement) - 0.4, -0.6)
+    axes.set_xlim(left=0)
+    axes.set_xlabel("Framewise displacement (mm)")
+    axes.grid(axis="y", visible=False)
+    figure.legend(loc="outside upper left", ncols=3)
+    return to_picture(figure, alt)
+
+
+@styled
+def draw_losses(history: pd.DataFrame, alt: str) -> Picture:
+    """Draw training and validation loss against steps and against time."""
+    figure = Figure(figsize=(8.2, 3.0), layout="constrained")
+    for axes, column, label in zip(
+        figure.subplots(1, 2, sharey=True),
+        ("step", "time_s"),
+        ("Server updates (steps)", "Time (s)"),
+        strict=True,
+    ):
+        for split, colour, line in (("train", BLUE, "-"), ("validation", VERMILION, "--")):
+            rows = history[history["split"] == split].sort_values(column)
+            if rows.empty:
+                continue
+            if split == "train":
+                axes.plot(rows[column], rows["loss"], ".", color=colour, alpha=0.25, markersize=2.5)
+                smooth = rows["loss"].rolling(max(1, len(rows) // 50), center=True, min_periods=1).median()
+                axes.plot(rows[column], smooth, line, color=colour, label="training")
+            else:
+                axes.plot(
+                    rows[column], rows["loss"], line, color=colour, marker="o", markersize=3.5, label=split
+                )
+        axes.set_xlabel(label)
+        if (history["loss"].dropna() > 0).all():
+            _log_scale(axes)
+    figure.axes[0].set_ylabel("Loss (eq. 5, per series)")
+    figure.axes[0].legend()
+    return to_picture(figure, alt)
+
+
+@styled
+def draw_filters(filters: np.ndarray, tr: float, alt: str) -> Picture:
+    """Draw the filters of the first layer as small multiples on shared axes.
+
+    Parameters
+    ----------
+    filters : ndarray, shape (length, features)
+    tr : float
+        Repetition time in seconds.
+    alt : str
+    """
+    length, features = filters.shape
+    columns = min(8, features)
+    rows = -(-features // columns)
+    time = (np.arange(length) - (length - 1) / 2) * tr
+    figure = Figure(figsize=(8.2, 0.95 * rows + 0.6), layout="constrained")
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for number, axes in enumerate(grid.flat):
+        if number >= features:
+            axes.set_axis_off()
+            continue
+        axes.axhline(0, color=GREY, linewidth=0.6)
+        axes.plot(time, filters[:, number], color=BLUE, linewidth=1.2)
+        axes.set_title(str(number + 1), fontsize=7, pad=2)
+        axes.tick_params(labelsize=7)
+    figure.supxlabel("Lag (s)", fontsize=9)
+    figure.supylabel("Weight", fontsize=9)
+    return to_picture(figure, alt, colours=32)
+
+
+def process_names(workers: pd.Series) -> pd.Series:
+    """Name the process of every row of a timeline: the number of a worker, or the supervisor of all."""
+    return workers.map(lambda worker: SUPERVISOR if pd.isna(worker) else f"{int(worker)}")
+
+
+@styled
+def draw_timeline(timeline: pd.DataFrame, alt: str) -> tuple[Picture, float]:
+    """Draw what each process did when; also gives the last second shown.
+
+    Of a long training only the first `MAX_SPANS` spans are drawn: more would be finer than a pixel.
+
+    Parameters
+    ----------
+    timeline : DataFrame
+        Columns ``process`` (from `process_names`), ``phase``, ``start_s`` and ``end_s``.
+    alt : str
+    """
+    shown = timeline.sort_values(["start_s", "end_s"], kind="stable").head(MAX_SPANS)
+    processes = sorted(shown["process"].unique(), key=lambda name: (name == SUPERVISOR, len(name), name))
+    present = set(shown["phase"].astype(str))
+    phases = [*(phase for phase in PHASES if phase in present), *sorted(present - set(PHASES))]
+    figure = Figure(figsize=(8.2, 0.95 + 0.34 * len(processes)), layout="constrained")
+    axes = figure.subplots()
+    for number, phase in enumerate(phases):
+        colour = PHASES.get(phase, SPARE_COLOURS[number % len(SPARE_COLOURS)])
+        for place, process in enumerate(processes):
+            spans = shown[(shown["phase"] == phase) & (shown["process"] == process)]
+            bars = list(zip(spans["start_s"], spans["end_s"] - spans["start_s"], strict=True))
+            axes.broken_barh(bars, (place - 0.36, 0.72), color=colour, linewidth=0)
+        axes.broken_barh([], (0, 0), color=colour, label=phase)
+    axes.set_yticks(range(len(processes)), processes)
+    axes.set_ylim(len(processes) - 0.5, -0.5)
+    axes.set_ylabel("Worker")
+    axes.set_xlabel("Time (s)")
+    axes.margins(x=0.005)
+    axes.grid(axis="y", visible=False)
+    figure.legend(loc="outside upper left", ncols=6)
+    return to_picture(figure, alt), float(shown["end_s"].max())
+
+
+@styled
+def draw_time_courses(
+    regressor: np.ndarray | None, atoms: Mapping[str, np.ndarray], tr: float, alt: str
+) -> Picture:
+    """Draw atoms over the event's regressor, all standardised over the run.
+
+    Parameters
+    ----------
+    regressor : ndarray, shape (T,), or None
+        The event convolved with the hemodynamic response, filtered as the data.
+    atoms : mapping
+        Setup to time course, shape (T,), with its sign turned so that it follows the event.
+    tr : float
+        Repetition time in seconds.
+    alt : str
+    """
+    figure = Figure(figsize=(8.2, 1.9), layout="constrained")
+    axes = figure.subplots()
+    if regressor is not None:
+        time = np.arange(len(regressor)) * tr
+        design = _standardise(regressor)
+        axes.fill_between(time, design.min(), design, color="#c9ced6", linewidth=0, label="event ∗ HRF")
+    for setup, course in atoms.items():
+        time = np.arange(len(course)) * tr
+        dash = "-" if setup == "dca" else "--"
+        axes.plot(
+            time, _standardise(course), dash, color=SETUP_COLOURS.get(setup, INK), linewidth=1.2, label=setup
+        )
+    axes.set_xlabel("Time (s)")
+    axes.set_ylabel("SD units")
+    axes.margins(x=0.005)
+    figure.legend(loc="outside upper right", ncols=3)
+    return to_picture(figure, alt)
+
+
+@styled
+def draw_excess(excess: pd.DataFrame, alt: str) -> Picture:
+    """Draw best |PCC| minus the null's mean by event and setup: a dot per run, a bar for the mean.
+
+    Parameters
+    ----------
+    excess : DataFrame
+        Columns ``event``, ``setup``, ``excess``.
+    alt : str
+    """
+    events = list(dict.fromkeys(excess["event"]))
+    figure = Figure(figsize=(8.2, 3.0), layout="constrained")
+    axes = figure.subplots()
+    axes.axhline(0, color=INK, linewidth=0.9)
+    setups = [name for name in ("raw", "dca") if name in set(excess["setup"])]
+    for number, setup in enumerate(setups):
+        offset = (number - (len(setups) - 1) / 2) * 0.32
+        for place, event in enumerate(events):
+            values = excess.loc[(excess["event"] == event) & (excess["setup"] == setup), "excess"].to_numpy()
+            spread = offset + _spread(len(values), 0.10)
+            _dots(axes, place + spread, values, setup, label=setup if place == 0 else None)
+            axes.hlines(values.mean(), place + offset - 0.13, place + offset + 0.13, color=INK, linewidth=2)
+    axes.set_xticks(range(len(events)), events, rotation=20 if len(events) > 6 else 0)
+    axes.grid(axis="x", visible=False)
+    axes.set_ylabel("Best |PCC| − mean of null")
+    figure.legend(loc="outside upper left", ncols=2)
+    return to_picture(figure, alt)
+
+
+def _log_scale(axes: Axes) -> None:
+    axes.set_yscale("log")
+    # Plain numbers; where the range is short, the marks between powers of ten get theirs too.
+    axes.yaxis.set_major_formatter("{x:g}")
+    low, high = axes.get_ylim()
+    axes.yaxis.set_minor_formatter("{x:g}" if high < 10 * low else NullFormatter())
+
+
+def _dots(axes: Axes, x: np.ndarray, y: np.ndarray, setup: str, label: str | None) -> None:
+    marker = "o" if setup == "dca" else "s"
+    colour = SETUP_COLOURS.get(setup, INK)
+    axes.plot(x, y, marker, color=colour, alpha=0.75, markersize=5, markeredgewidth=0, label=label)
+
+
+def _spread(count: int, half: float) -> np.ndarray:
+    """Evenly spaced offsets, so that dots of equal height do not hide each other."""
+    return np.linspace(-half, half, count) if count > 1 else np.zeros(count)
+
+
+def _standardise(course: Sequence[float] | np.ndarray) -> np.ndarray:
+    values = np.asarray(course, dtype=np.float64)
+    deviation = values.std()
+    return (values - values.mean()) / (deviation if deviation > 0 else 1)

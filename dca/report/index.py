@@ -1,0 +1,170 @@
+"""The index page: the whole study at a glance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dca import provenance as origin
+from dca.report import charts, verdicts
+from dca.report.filters import first_layer_filters
+from dca.report.methods import methods_text
+from dca.report.notes import gather_notes, study_logs
+from dca.report.page import write_page
+from dca.report.picture import Picture
+from dca.report.results import LABELS, Folder, RunResults, records
+
+SETUPS = ("raw", "dca")
+
+
+def write_index(
+    out: str | Path,
+    runs: Sequence[Any],
+    results: str | Path,
+    config: Mapping[str, Any],
+    provenance: Mapping[str, Any] | None = None,
+) -> None:
+    """Write ``results/report/index.html`` from results files.
+
+    Parts whose files are missing say that they were not run.
+
+    Parameters
+    ----------
+    out : path
+        The page; links to subjects' pages are to files beside it.
+    runs : sequence of `dca.inputs.Run` or mapping
+        All runs of the study.
+    results : path
+        The results folder.
+    config : mapping
+        Complete settings.
+    provenance : mapping, optional
+        From `dca.provenance.collect`, which is asked by default.
+
+    Raises
+    ------
+    OutputError
+        If the page cannot be written.
+    """
+    folder = Folder(results)
+    found = [RunResults(run, folder) for run in records(runs)]
+    history = folder.table("train/history.tsv")
+    training = folder.record("train/summary.json")
+    pcc = folder.table("compare/pcc.tsv", dtype=LABELS)
+    group = folder.table("compare/group.tsv", dtype={"event": str})
+    origins = dict(provenance) if provenance is not None else origin.collect(config)
+    context = {
+        "verdicts": [
+            verdicts.judge_runs(found),
+            verdicts.judge_motion(found),
+            verdicts.judge_training(history, training),
+            *(verdicts.judge_events(pcc, setup) for setup in SETUPS),
+            verdicts.judge_group(group),
+        ],
+        "rows": [run_row(run) for run in found],
+        "fd_threshold": charts.FD_THRESHOLD,
+        "motion": _motion(found),
+        "training": training,
+        "losses": _losses(history),
+        "filters": _filters(folder),
+        "timeline": _timeline(folder.table("train/timeline.tsv")),
+        "group": group_rows(group),
+        "excess": _excess(pcc),
+        "methods": methods_text(config, found, origins),
+        "config": config,
+        "provenance": origins,
+        "card": folder.record("train/model/card.json"),
+    }
+    # Last: by now every file has been looked at.
+    limits = config["preprocess"]["limits"]
+    notes = gather_notes(found, folder.problems, training, study_logs(folder.root), limits)
+    write_page(out, "index.html", notes=notes, **context)
+
+
+def run_row(run: RunResults) -> dict[str, Any]:
+    """What the table of runs says of one run."""
+    displacement, signals = run.displacement, run.signals
+    return {
+        "run": run.run,
+        "run_id": run.run_id,
+        "subject": run.subject,
+        "events": len(run.events),
+        "mean_fd": None if displacement is None else float(displacement.mean()),
+        "moved": None if displacement is None else 100 * float((displacement > charts.FD_THRESHOLD).mean()),
+        "voxels": signals and signals["voxels"],
+        "excluded": {} if not signals else {reason: n for reason, n in signals["excluded"].items() if n},
+    }
+
+
+def group_rows(group: pd.DataFrame | None) -> list[dict[str, Any]]:
+    """Rows of the group table worth a reader's time: all subjects and held-out ones.
+
+    The excess over the null by event, the other measures over all events only.
+    """
+    if group is None or group.empty:
+        return []
+    shown = group[
+        group["split"].isin(["all", "validation"])
+        & ((group["measure"] == "pcc_excess") | (group["event"] == verdicts.OVERALL))
+    ]
+    shown = shown.sort_values("split", kind="stable")  # "all" before "validation"
+    return [{str(name): value for name, value in row.items()} for row in shown.to_dict("records")]
+
+
+def _motion(runs: Sequence[RunResults]) -> Picture | None:
+    known = {run.run_id: run.displacement for run in runs if run.displacement is not None}
+    if not known:
+        return None
+    return charts.draw_motion_overview(known, f"Framewise displacement of {len(known)} runs.")
+
+
+def _losses(history: pd.DataFrame | None) -> Picture | None:
+    if history is None or not np.isfinite(history["loss"]).any():
+        return None
+    return charts.draw_losses(
+        history, "Training and validation loss, left against updates, right against time."
+    )
+
+
+def _filters(folder: Folder) -> Picture | None:
+    found = folder.read("train/model", first_layer_filters)
+    if found is None:
+        return None
+    filters, tr = found
+    return charts.draw_filters(
+        filters, tr, f"The {filters.shape[1]} filters of the first layer over time lag."
+    )
+
+
+def _timeline(timeline: pd.DataFrame | None) -> dict[str, Any] | None:
+    if timeline is None or timeline.empty:
+        return None
+    timeline = timeline.assign(process=charts.process_names(timeline["worker"]))
+    picture, shown_s = charts.draw_timeline(timeline, "What each worker did over time.")
+    timeline = timeline[timeline["process"] != charts.SUPERVISOR]  # its recorded time is not all its time
+    spent = (timeline["end_s"] - timeline["start_s"]).groupby([timeline["process"], timeline["phase"]]).sum()
+    shares = spent.unstack(fill_value=0)
+    shares = 100 * shares.div(shares.sum(axis=1), axis=0)
+    return {
+        "picture": picture,
+        "shown_s": shown_s,
+        "total_s": float(timeline["end_s"].max()),
+        "phases": [str(phase) for phase in shares.columns],
+        "shares": [
+            (str(worker), [float(x) for x in row])
+            for worker, row in zip(shares.index, shares.values, strict=True)
+        ],
+    }
+
+
+def _excess(pcc: pd.DataFrame | None) -> Picture | None:
+    if pcc is None or pcc.empty:
+        return None
+    excess = verdicts.excess_over_null(pcc)
+    if excess.empty:
+        return None
+    return charts.draw_excess(excess, "Best PCC minus the mean of its null, by event, raw beside dca.")

@@ -1,0 +1,36 @@
+"""A methods section, generated from the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dca.report.page import environment
+from dca.report.results import RunResults
+
+
+def methods_text(
+    config: Mapping[str, Any], runs: Sequence[RunResults], provenance: Mapping[str, Any]
+) -> list[str]:
+    """Describe what was done, exactly as set, in paragraphs of plain text.
+
+    Parameters
+    ----------
+    config : mapping
+        Complete settings.
+    runs : sequence of RunResults
+    provenance : mapping
+        From `dca.provenance.collect`.
+    """
+    facts = {
+        "subjects": len({run.subject for run in runs}),
+        "held_out": len({run.subject for run in runs if run.run.get("split") == "validation"}),
+        "runs": len(runs),
+        "task_runs": sum(bool(run.events) for run in runs),
+        "trs": sorted({float(run.run["tr"]) for run in runs}),
+        "volumes": sorted({int(run.run["volumes"]) for run in runs}),
+    }
+    template = environment().get_template("methods.txt")
+    # Plain text: the page escapes it when it shows it.
+    text = template.render(config=config, facts=facts, provenance=provenance)
+    return [" ".join(paragraph.split()) for paragraph in text.split("\n\n") if paragraph.strip()]

@@ -1,0 +1,122 @@
+"""Figures as small PNG images that live inside the page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from dca.errors import InputError
+
+DPI = 144  # 1.5 device pixels per CSS pixel at 96 per inch: sharp enough, and small
+CSS_DPI = 96
+
+# Okabe & Ito's colours: told apart with any colour vision, and in grey.
+BLUE, VERMILION, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#8a8f98", "#1b1f24"
+SETUP_COLOURS = {"dca": BLUE, "raw": VERMILION}
+# What a worker does, in order of the legend: work in blue and green, lost time in warm colours.
+PHASES = {
+    "compute": BLUE,
+    "read": "#56B4E9",
+    "exchange": "#E69F00",
+    "wait": VERMILION,
+    "update": GREEN,
+    "validate": "#CC79A7",
+    "checkpoint": "#F0E442",
+    "start-up": "#c3c8d0",
+}
+SPARE_COLOURS = ("#8a8f98", "#4b5563", INK)
+
+STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#6b7280",
+    "axes.labelcolor": INK,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e5e7eb",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "lines.linewidth": 1.4,
+    "text.color": INK,
+    "text.parse_math": False,  # a dollar sign in an event's name is a dollar sign
+    "xtick.color": "#4b5563",
+    "ytick.color": "#4b5563",
+}
+
+#: Decorator of every function that draws.
+styled = matplotlib.rc_context(STYLE)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image for the page.
+
+    Attributes
+    ----------
+    uri : str
+        ``data:image/png;base64,…``
+    width, height : int
+        Natural size in CSS pixels.
+    alt : str
+        What it shows, for those who do not see it.
+    """
+
+    uri: str
+    width: int
+    height: int
+    alt: str
+
+
+def to_picture(figure: Figure, alt: str, colours: int = 64) -> Picture:
+    """Render a figure as PNG with a palette of `colours`."""
+    figure.set_dpi(DPI)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return _embed(Image.fromarray(np.asarray(canvas.buffer_rgba())), alt, colours, CSS_DPI / DPI)
+
+
+def embed_png(path: str | Path, alt: str, max_width: int = 1600) -> Picture:
+    """Embed an image file, shrunk to `max_width` pixels and a palette.
+
+    Raises
+    ------
+    InputError
+        If it is not a readable image.
+    """
+    try:
+        with Image.open(path) as image:
+            image.load()
+            opaque = Image.new("RGB", image.size, "white")
+            opaque.paste(image, mask=image.convert("RGBA").getchannel("A"))
+    except (OSError, SyntaxError, ValueError) as error:  # Pillow's word for a broken PNG is SyntaxError
+        raise InputError(
+            path, f"is not a readable image ({error})", "delete it and re-run its stage"
+        ) from error
+    if opaque.width > max_width:
+        size = max_width, round(opaque.height * max_width / opaque.width)
+        opaque = opaque.resize(size, Image.Resampling.LANCZOS)
+    return _embed(opaque, alt, 128, 1.0)
+
+
+def _embed(image: Image.Image, alt: str, colours: int, scale: float) -> Picture:
+    # Without dithering flat areas stay flat, and compress.
+    few = image.convert("RGB").quantize(colours, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    packed = io.BytesIO()
+    few.save(packed, format="png", optimize=True)
+    uri = "data:image/png;base64," + base64.b64encode(packed.getvalue()).decode("ascii")
+    return Picture(uri, round(image.width * scale), round(image.height * scale), alt)

@@ -1,0 +1,250 @@
+"""Brain images: maps over the mean image, and the mask's outline, on slices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.figure import Figure
+
+from dca.report.picture import Picture, styled, to_picture
+
+#: Cyan-blue to red-yellow, the field's habit: its arms differ on the axis that all colour vision has, and
+#: each gets lighter with size. The step at zero is never seen, as values near zero are transparent.
+COLOURS = LinearSegmentedColormap.from_list(
+    "cold_hot",
+    [
+        (0.0, "#c4f4ff"),
+        (0.2, "#3fa9f5"),
+        (0.42, "#1450c8"),
+        (0.5, "#0a2a80"),
+        (0.5, "#7d0a0a"),
+        (0.58, "#c81e14"),
+        (0.8, "#ff8c1a"),
+        (1.0, "#fff2a0"),
+    ],
+)
+Z_THRESHOLD = 3.1  # p = 0.001, one-sided, uncorrected
+MAP_THRESHOLD = 0.2  # share of the scale's end, for maps of atoms
+VIEWS = ("sagittal", "coronal", "axial")
+_PLANES = {"sagittal": (1, 2), "coronal": (0, 2), "axial": (0, 1)}  # axes shown: horizontal, vertical
+_MARGIN = 2  # voxels around the brain
+
+
+class Volume(NamedTuple):
+    """A 3-D image with axes to the right, front and top.
+
+    Attributes
+    ----------
+    data : ndarray, float32, shape (X, Y, Z)
+    affine : ndarray, float64, shape (4, 4)
+        Voxel indices to mm.
+    """
+
+    data: np.ndarray
+    affine: np.ndarray
+
+    @property
+    def voxel_mm(self) -> np.ndarray:
+        """Edge lengths of a voxel in mm, shape (3,)."""
+        return np.sqrt((self.affine[:3, :3] ** 2).sum(axis=0))
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A symmetric colour scale.
+
+    Attributes
+    ----------
+    limit : float
+        Value at the end of the colours, and its negative at the other.
+    threshold : float
+        Weaker values fade out with the cube of their size: seen, not hidden.
+    label : str
+        Quantity and unit.
+    """
+
+    limit: float
+    threshold: float
+    label: str
+
+    def rgba(self, values: np.ndarray) -> np.ndarray:
+        """Colours of values, float64, shape (..., 4); zero and non-finite are transparent."""
+        known = np.where(np.isfinite(values), values, 0).astype(np.float64)
+        colours = COLOURS(Normalize(-self.limit, self.limit)(np.clip(known, -self.limit, self.limit)))
+        colours[..., 3] = np.minimum(1, np.abs(known) / self.threshold) ** 3
+        return colours
+
+
+def z_scale(maps: list[np.ndarray]) -> Scale:
+    """One scale for the z maps of a run: to the 99.9th percentile of all |z|, at least 1.3 thresholds."""
+    return Scale(max(_high(maps, 99.9), 1.3 * Z_THRESHOLD), Z_THRESHOLD, "z")
+
+
+def atom_scale(maps: list[np.ndarray]) -> Scale:
+    """One scale for the atoms' maps of a run: to the 99.5th percentile of all non-zero |coefficients|."""
+    limit = _high(maps, 99.5)
+    return Scale(limit, MAP_THRESHOLD * limit, "coefficient")
+
+
+def _high(maps: list[np.ndarray], percent: float) -> float:
+    values = np.concatenate([np.abs(m[np.isfinite(m) & (m != 0)]) for m in maps] or [np.empty(0)])
+    high = float(np.percentile(values, percent)) if values.size else 0.0
+    return high if high > 0 else 1.0
+
+
+def peak(volume: Volume, two_sided: bool = False) -> tuple[int, int, int]:
+    """Voxel of the largest value (or absolute value), as indices; the first of equals."""
+    data = np.abs(volume.data) if two_sided else volume.data
+    flat = int(np.argmax(np.where(np.isfinite(data), data, -np.inf)))
+    i, j, k = np.unravel_index(flat, data.shape)
+    return int(i), int(j), int(k)
+
+
+def in_mm(volume: Volume, voxel: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Position of a voxel's centre, rounded to whole mm."""
+    x, y, z = np.round(volume.affine @ np.array([*voxel, 1.0]))[:3]
+    return int(x), int(y), int(z)
+
+
+@styled
+def draw_map(
+    values: Volume, background: Volume, frame: Volume, cut: tuple[int, int, int], scale: Scale, alt: str
+) -> Picture:
+    """Draw a map over the mean image on the three planes through one voxel.
+
+    Parameters
+    ----------
+    values, background, frame : Volume
+        On one grid. The picture is cropped to the non-zero part of `frame`.
+    cut : tuple of int
+        The voxel.
+    scale : Scale
+    alt : str
+    """
+    box = _bounds(frame.data)
+    sizes = {view: _extent(background, view, box) for view in VIEWS}
+    width, height = sum(w for w, _ in sizes.values()), max(h for _, h in sizes.values())
+    foot = 0.1 * width  # for the colour bar
+    figure, axes = _canvas(4.3, width, height + foot)
+    grey = _grey_range(background.data)
+    left = 0.0
+    for view, (across, up) in sizes.items():
+        low = foot + (height - up) / 2
+        place = (left, left + across, low, low + up)
+        _show(axes, _greys(background, view, cut, box, grey), place, "bilinear")
+        _show(axes, scale.rgba(_plane(values.data, view, cut, box)), place, "nearest")
+        if view != "sagittal":
+            _write(axes, left + 0.01 * width, foot + 0.94 * height, "L", "left")
+            _write(axes, left + across - 0.01 * width, foot + 0.94 * height, "R", "right")
+        left += across
+    _colour_bar(axes, scale, (0.3 * width, 0.7 * width, 0.055 * width, 0.08 * width))
+    return to_picture(figure, alt, colours=256)
+
+
+@styled
+def draw_mask(background: Volume, mask: Volume | None, alt: str, slices: int = 8) -> Picture:
+    """Draw the mean image on axial slices from bottom to top, with the outline of the mask."""
+    box = _bounds(background.data if mask is None else mask.data)
+    low, high = box[2]
+    first, last = low + _MARGIN + 1, high - _MARGIN - 2  # the outermost slices of a brain show little
+    levels = np.unique(np.linspace(first, max(first, last), slices).astype(int))
+    width, height = _extent(background, "axial", box)
+    foot = 0.09 * width  # for the position below each slice
+    columns = 4
+    rows = -(-len(levels) // columns)
+    figure, axes = _canvas(8.2, columns * width, rows * (height + foot))
+    grey = _grey_range(background.data)
+    for number, level in enumerate(levels):
+        row, column = divmod(number, columns)
+        left, bottom = column * width, (rows - 1 - row) * (height + foot) + foot
+        place = (left, left + width, bottom, bottom + height)
+        cut = (0, 0, int(level))
+        _show(axes, _greys(background, "axial", cut, box, grey), place, "bilinear")
+        if mask is not None:
+            outline = _plane(mask.data, "axial", cut, box) > 0
+            if outline.any() and not outline.all():
+                axes.contour(outline, [0.5], extent=place, colors=["#56B4E9"], linewidths=1.2)
+        position = f"z = {in_mm(background, cut)[2]} mm".replace("-", "−")
+        _write(axes, left + width / 2, bottom - 0.5 * foot, position, "center")
+    _write(axes, 0.03 * width, rows * (height + foot) - 0.06 * width, "L", "left")
+    _write(axes, 0.97 * width, rows * (height + foot) - 0.06 * width, "R", "right")
+    return to_picture(figure, alt, colours=64)
+
+
+def _canvas(inches: float, width: float, height: float) -> tuple[Figure, Axes]:
+    """A black figure that is one pair of axes in mm. One, because axes take longer than what is in them."""
+    figure = Figure(figsize=(inches, inches * height / width), facecolor="black")
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    axes.set_xlim(0, width)
+    axes.set_ylim(0, height)
+    return figure, axes
+
+
+def _show(axes: Axes, image: np.ndarray, place: tuple[float, float, float, float], smoothing: str) -> None:
+    axes.imshow(image, extent=place, origin="lower", aspect="auto", interpolation=smoothing)
+
+
+def _write(axes: Axes, x: float, y: float, text: str, across: str) -> None:
+    axes.text(x, y, text, color="white", fontsize=8, ha=across, va="center")
+
+
+def _bounds(data: np.ndarray) -> list[tuple[int, int]]:
+    """First and past-the-last index of the non-zero part along each axis, with a margin."""
+    filled = np.isfinite(data) & (data != 0)
+    bounds = []
+    for axis in range(3):
+        used = np.flatnonzero(filled.any(axis=tuple(a for a in range(3) if a != axis)))
+        size = data.shape[axis]
+        first, last = (int(used[0]), int(used[-1])) if used.size else (0, size - 1)
+        bounds.append((max(0, first - _MARGIN), min(size, last + 1 + _MARGIN)))
+    return bounds
+
+
+def _extent(volume: Volume, view: str, box: list[tuple[int, int]]) -> tuple[float, float]:
+    """Width and height of a plane in mm."""
+    across, up = _PLANES[view]
+    mm = volume.voxel_mm
+    return float(mm[across] * (box[across][1] - box[across][0])), float(mm[up] * (box[up][1] - box[up][0]))
+
+
+def _plane(data: np.ndarray, view: str, cut: tuple[int, int, int], box: list[tuple[int, int]]) -> np.ndarray:
+    across, up = _PLANES[view]
+    through = next(axis for axis in range(3) if axis not in (across, up))
+    section = np.take(data, cut[through], axis=through)
+    return section[slice(*box[across]), slice(*box[up])].T
+
+
+def _grey_range(data: np.ndarray) -> tuple[float, float]:
+    inside = data[np.isfinite(data) & (data != 0)]
+    low, high = np.percentile(inside, [1, 99.5]) if inside.size else (0.0, 1.0)
+    return min(float(low), 0.0), float(high)
+
+
+def _greys(
+    volume: Volume,
+    view: str,
+    cut: tuple[int, int, int],
+    box: list[tuple[int, int]],
+    limits: tuple[float, float],
+) -> np.ndarray:
+    """A plane as opaque RGB, at most 0.8 of white so that bright colours stand out."""
+    section = np.nan_to_num(_plane(volume.data, view, cut, box))
+    level = 0.8 * np.clip((section - limits[0]) / max(limits[1] - limits[0], 1e-12), 0, 1)
+    return np.repeat(level[..., None], 3, axis=-1)
+
+
+def _colour_bar(axes: Axes, scale: Scale, place: tuple[float, float, float, float]) -> None:
+    left, right, low, high = place
+    _show(axes, COLOURS(np.linspace(0, 1, 256))[None], place, "nearest")
+    below = low - 0.7 * (high - low)
+    end = f"{scale.limit:.3g}"
+    for x, text, across in ((left, f"−{end}", "right"), (right, end, "left")):
+        _write(
+            axes, x + (-1 if across == "right" else 1) * 0.4 * (high - low), (low + high) / 2, text, across
+        )
+    _write(axes, (left + right) / 2, below, scale.label, "center")

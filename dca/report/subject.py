@@ -1,0 +1,118 @@
+"""The page of one subject: every run from motion to the comparison of maps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from dca import provenance as origin
+from dca.report import charts, verdicts
+from dca.report.events import contrast_maps, key_figure
+from dca.report.index import run_row
+from dca.report.notes import gather_notes, run_logs
+from dca.report.page import write_page
+from dca.report.picture import Picture, embed_png
+from dca.report.results import Folder, RunResults, records
+from dca.report.slices import Z_THRESHOLD, draw_mask
+
+SETUPS = ("raw", "dca")
+
+
+def write_subject(
+    out: str | Path,
+    subject: str,
+    runs: Sequence[Any],
+    results: str | Path,
+    config: Mapping[str, Any],
+    provenance: Mapping[str, Any] | None = None,
+) -> None:
+    """Write ``results/report/<subject>.html`` from results files.
+
+    Parts whose files are missing say that they were not run.
+
+    Parameters
+    ----------
+    out : path
+        The page, beside ``index.html``.
+    subject : str
+        Label of the subject; other subjects' runs are ignored.
+    runs : sequence of `dca.inputs.Run` or mapping
+    results : path
+        The results folder.
+    config : mapping
+        Complete settings.
+    provenance : mapping, optional
+        From `dca.provenance.collect`, which is asked by default.
+
+    Raises
+    ------
+    OutputError
+        If the page cannot be written.
+    """
+    folder = Folder(results)
+    found = [RunResults(run, folder) for run in records(runs) if str(run["subject"]) == str(subject)]
+    sections = [run_section(run, config) for run in found]
+    logs = run_logs(folder.root, [run.run_id for run in found])
+    notes = gather_notes(found, folder.problems, None, logs, config["preprocess"]["limits"])
+    write_page(
+        out,
+        "subject.html",
+        subject=str(subject),
+        verdicts=[verdicts.judge_runs(found), verdicts.judge_motion(found), *_task_verdicts(found)],
+        sections=sections,
+        fd_threshold=charts.FD_THRESHOLD,
+        z_threshold=Z_THRESHOLD,
+        notes=notes,
+        config=config,
+        provenance=dict(provenance) if provenance is not None else origin.collect(config),
+    )
+
+
+def run_section(run: RunResults, config: Mapping[str, Any]) -> dict[str, Any]:
+    """All that the page shows of one run."""
+    glm = run.summary("glm") if run.events else None
+    contrasts = [name for name in (glm or {}).get("maps", {}) if name not in run.events]
+    return {
+        **run_row(run),
+        "signals": run.signals,
+        "space": (run.signals or {}).get("space") or run.run.get("space"),
+        "preprocess": run.summary("preprocess"),
+        "carpet": _carpet(run),
+        "motion": _motion(run),
+        "mask": _mask(run),
+        "names": run.events,
+        "key": key_figure(run) if run.events else None,
+        "glm": glm,
+        "contrasts": contrast_maps(run, contrasts or list(config.get("glm", {}).get("contrasts") or {})),
+        "comparison": None if run.comparison is None else run.comparison.to_dict("records"),
+        "decompositions": {setup: run.summary(f"decompose/{setup}") for setup in SETUPS},
+    }
+
+
+def _task_verdicts(runs: Sequence[RunResults]) -> list[verdicts.Verdict]:
+    tables = [run.comparison for run in runs if run.comparison is not None and len(run.comparison)]
+    pcc = pd.concat(tables, ignore_index=True) if tables else None
+    return [verdicts.judge_events(pcc, setup) for setup in SETUPS]
+
+
+def _carpet(run: RunResults) -> Picture | None:
+    alt = f"Carpet plot of {run.run_id}: signals of brain voxels over time."
+    return run.folder.read(f"preprocess/{run.run_id}/carpet.png", lambda path: embed_png(path, alt))
+
+
+def _motion(run: RunResults) -> Picture | None:
+    if run.confounds is None:
+        return None
+    return charts.draw_motion(run.confounds, run.tr, f"Head motion, FD and DVARS of {run.run_id} over time.")
+
+
+def _mask(run: RunResults) -> Picture | None:
+    if run.mean is None:
+        return None
+    mask = run.mask if run.mask is not None and run.mask.data.shape == run.mean.data.shape else None
+    return draw_mask(
+        run.mean, mask, f"Mean image of {run.run_id} on axial slices with the outline of the mask."
+    )

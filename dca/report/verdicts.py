@@ -1,0 +1,201 @@
+"""The verdict strip: what a reader should know first, each with the rule it was judged by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from dca.report.charts import FD_THRESHOLD
+from dca.report.results import RunResults
+
+FD_GOOD, FD_POOR = 0.2, 0.5  # mm, mean over a run
+SETTLED = 0.01  # relative fall of the loss over the last quarter
+RISEN = 0.02  # relative rise of the last validation loss over the best one
+ALPHA = 0.05
+ENOUGH_SUBJECTS = 6  # fewer give a bootstrap interval that is too narrow to go by
+OVERALL = "(all)"  # in group.tsv: the mean over events
+
+Level = Literal["good", "caution", "poor", "unknown"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One box of the strip.
+
+    Attributes
+    ----------
+    title, finding : str
+        What was judged, and the outcome in a few words.
+    detail : str
+        The numbers.
+    rule : str
+        The thresholds.
+    level : {"good", "caution", "poor", "unknown"}
+    """
+
+    title: str
+    finding: str
+    detail: str
+    rule: str
+    level: Level
+
+
+def judge_runs(runs: Sequence[RunResults]) -> Verdict:
+    """Which runs made it into the analysis."""
+    kept = [run for run in runs if run.signals]
+    lost = [run.run_id for run in runs if not run.signals]
+    subjects = len({run.subject for run in runs})
+    held_out = sum(run.run.get("split") == "validation" for run in runs)
+    resting = sum(not run.events for run in runs)
+    parts = [f"{subjects} {'subject' if subjects == 1 else 'subjects'}", f"{held_out} held out from training"]
+    if resting:
+        parts.append(f"{resting} without events (resting state)")
+    if lost:
+        parts.append(f"without signals: {_listing(lost)}")
+    rule = "A run is in when its signals were extracted."
+    level: Level = "good" if kept and not lost else "poor" if not kept else "caution"
+    return Verdict("Runs", f"{len(kept)} of {len(runs)} in", "; ".join(parts), rule, level)
+
+
+def judge_motion(runs: Sequence[RunResults]) -> Verdict:
+    """How far heads moved."""
+    rule = f"Good: every run's mean FD ≤ {FD_GOOD} mm. Poor: a run's mean above {FD_POOR} mm."
+    known = {run.run_id: run.displacement for run in runs if run.displacement is not None}
+    if not known:
+        return Verdict("Motion", "Not known", "no run has motion parameters", rule, "unknown")
+    means = {name: float(values.mean()) for name, values in known.items()}
+    worst = max(means, key=lambda name: means[name])
+    moved = 100 * float(np.mean(np.concatenate(list(known.values())) > FD_THRESHOLD))
+    detail = (
+        f"worst run: {worst} with {means[worst]:.2f} mm; {moved:.1f} % of volumes above {FD_THRESHOLD} mm"
+        + (f"; not known for {len(runs) - len(known)} runs" if len(known) < len(runs) else "")
+    )
+    level: Level = "good" if means[worst] <= FD_GOOD else "poor" if means[worst] > FD_POOR else "caution"
+    finding = f"Median of mean FD {np.median(list(means.values())):.2f} mm"
+    return Verdict("Motion", finding, detail, rule, level)
+
+
+def judge_training(history: pd.DataFrame | None, summary: dict[str, Any] | None) -> Verdict:
+    """Whether the loss has settled."""
+    rule = (
+        f"Settled: over the last quarter of the validations the loss fell by less than "
+        f"{100 * SETTLED:.0f} %, and the last is within {100 * RISEN:.0f} % of the best."
+    )
+    if history is None or history.empty:
+        return Verdict("Training", "Not run", "no history of a training", rule, "unknown")
+    losses = history.loc[history["split"] == "validation", "loss"].to_numpy(float)
+    source = "validation loss"
+    if len(losses) < 4:
+        # Too few validations to see a trend: medians of tenths of the training loss stand in.
+        steps = history.loc[history["split"] == "train", "loss"].to_numpy(float)
+        losses = np.array([np.median(part) for part in np.array_split(steps, 12) if part.size])
+        source = "training loss (too few validations)"
+    if not len(losses) or not np.isfinite(losses).all():
+        return Verdict("Training", "Failed", f"the {source} is not finite", rule, "poor")
+    updates = int(history["step"].max())
+    detail = f"{source} {losses[0]:.3g} → {losses[-1]:.3g} in {updates} updates"
+    if summary and summary.get("wall_s"):
+        detail += f", {duration(float(summary['wall_s']))}"
+    if len(losses) < 4:
+        return Verdict("Training", "Too short to judge", detail, rule, "unknown")
+    quarter = losses[-max(2, len(losses) // 4) - 1 :]
+    fall = (quarter[0] - quarter[-1]) / abs(quarter[0]) if quarter[0] else 0.0
+    if losses[-1] > (1 + RISEN) * losses.min():
+        return Verdict("Training", "Loss rose again", detail, rule, "caution")
+    if fall > SETTLED:
+        return Verdict(
+            "Training", "Still falling", f"{detail}; {100 * fall:.1f} % in the last quarter", rule, "caution"
+        )
+    return Verdict("Training", "Settled", detail, rule, "good")
+
+
+def excess_over_null(pcc: pd.DataFrame) -> pd.DataFrame:
+    """Best |PCC| minus the mean of its null, one row per run, setup and event.
+
+    Parameters
+    ----------
+    pcc : DataFrame
+        ``compare/pcc.tsv``. Of several nulls the first of each run counts.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``subject``, ``run_id``, ``setup``, ``event``, ``excess``, ``p``.
+    """
+    first = primary_null(pcc)
+    first = first.assign(excess=first["pcc"].astype(float) - first["null_mean"].astype(float))
+    return first[["subject", "run_id", "setup", "event", "excess", "p"]].dropna(subset=["excess"])
+
+
+def primary_null(pcc: pd.DataFrame) -> pd.DataFrame:
+    """The first row of every run, setup and event."""
+    return pcc.drop_duplicates(["run_id", "setup", "event"], keep="first")
+
+
+def judge_events(pcc: pd.DataFrame | None, setup: str) -> Verdict:
+    """How many events an atom follows better than chance."""
+    title = f"Task in {setup} atoms"
+    rule = f"An event counts when p ≤ {ALPHA} against re-drawn designs. Good: at least half of them."
+    rows = None if pcc is None else primary_null(pcc[pcc["setup"] == setup])
+    if rows is None or rows.empty:
+        return Verdict(title, "Not run", "no comparison with a design", rule, "unknown")
+    found = int((rows["p"].astype(float) <= ALPHA).sum())
+    mean = excess_over_null(rows)["excess"].mean()
+    share = found / len(rows)
+    level: Level = "good" if share >= 0.5 else "caution" if share > ALPHA else "poor"
+    detail = (
+        f"mean excess of the best |PCC| over its null {mean:+.3f}; by chance {100 * ALPHA:.0f} % would count"
+    )
+    return Verdict(title, f"{found} of {len(rows)} events", detail, rule, level)
+
+
+def group_row(group: pd.DataFrame | None) -> pd.Series | None:
+    """Excess over the null over all events, dca less raw: of held-out subjects if enough, else all."""
+    if group is None or group.empty:
+        return None
+    overall = group[
+        (group["measure"] == "pcc_excess") & (group["event"] == OVERALL) & (group["setup"] == "dca")
+    ]
+    held_out = overall[(overall["split"] == "validation") & (overall["n"] >= ENOUGH_SUBJECTS)]
+    chosen = held_out if len(held_out) else overall[overall["split"] == "all"]
+    return chosen.iloc[0] if len(chosen) else None
+
+
+def judge_group(group: pd.DataFrame | None) -> Verdict:
+    """Whether dca atoms exceed their null by more than raw atoms do."""
+    title = "dca against raw"
+    rule = (
+        "By the excess of the best |PCC| over its null, paired by subject: a difference counts when its 95 % "
+        f"interval excludes 0, with at least {ENOUGH_SUBJECTS} subjects. The bare PCC is never used."
+    )
+    row = group_row(group)
+    if row is None:
+        return Verdict(title, "Not run", "no subject has a comparison of both", rule, "unknown")
+    subjects = int(row["n"])
+    who = "held-out subjects" if row["split"] == "validation" else "subjects, those trained on included"
+    detail = f"dca less raw {row['difference']:+.3f}"
+    if np.isfinite(row["ci_low"]):
+        detail += f" (95 % interval {row['ci_low']:+.3f} to {row['ci_high']:+.3f})"
+    detail += f"; {subjects} {who if subjects != 1 else 'subject'}"
+    if subjects < ENOUGH_SUBJECTS:
+        return Verdict(title, "Too few subjects to judge", detail, rule, "unknown")
+    if row["ci_low"] > 0:
+        return Verdict(title, "dca higher", detail, rule, "good")
+    if row["ci_high"] < 0:
+        return Verdict(title, "raw higher", detail, rule, "caution")
+    return Verdict(title, "No difference shown", detail, rule, "caution")
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: ``48 s``, ``12 min``, ``3.4 h``."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _listing(names: Sequence[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

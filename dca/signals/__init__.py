@@ -1,0 +1,6 @@
+"""Signals: every run's voxel series as one HDF5 shard, and the way back to images."""
+
+from dca.signals.extract import extract
+from dca.signals.shard import Shard, write_shard
+
+__all__ = ["Shard", "extract", "write_shard"]

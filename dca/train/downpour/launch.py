@@ -1,0 +1,142 @@
+"""The side of the job that asks for a training: starts the supervisor and waits for what it made."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from dca.errors import ConfigError, DependencyError, TrainingError
+from dca.train.downpour.process import ASSIGNMENT_VARIABLE, pickled
+from dca.train.downpour.world import require_horovod
+from dca.train.job import Job, Outcome
+from dca.train.lock import descriptors
+
+logger = logging.getLogger(__name__)
+
+_FORWARDED = (signal.SIGINT, signal.SIGTERM)
+_ONLY = {"launcher": "local"}
+
+
+def run(job: Job) -> Outcome:
+    """Train by Downpour SGD: parameter servers and workers, as many as the settings say.
+
+    Everything runs on this machine, in processes of its own. The call returns when training is
+    complete; a re-run after any kind of end goes on from the last checkpoint.
+
+    Raises
+    ------
+    DependencyError
+        If Horovod is not installed, or this is not Linux.
+    ConfigError
+        If a setting asks for what this version does not do.
+    TrainingError
+        If a server died, every worker was lost, or it was told to stop.
+    """
+    for name, value in _ONLY.items():
+        if getattr(job.settings, name) != value:
+            raise ConfigError(
+                f"train.{name}", f"is {getattr(job.settings, name)!r}", f"this version has only {value!r}"
+            )
+    return supervised(job, "dca.train.downpour.supervisor")
+
+
+def supervised(job: Job, supervisor: str) -> Outcome:
+    """Train in processes under a supervisor, which ends before this returns.
+
+    Parameters
+    ----------
+    job : Job
+    supervisor : str
+        Module whose `main` supervises, and leaves an outcome or an error in the descriptor ``result``.
+    """
+    if not sys.platform.startswith("linux"):
+        raise DependencyError(f"train.mode `{job.settings.mode}`", "needs Linux", "set train.mode: single")
+    require_horovod()
+    fds = {"job": pickled("job", job), "result": os.memfd_create("dca-result")}
+    try:
+        task = {"log_level": logging.getLogger().getEffectiveLevel()}
+        # With the lock of the folder: the supervisor outlives this process by a last checkpoint.
+        process = _start(supervisor, fds, task, descriptors(job.folder))
+        with _forwarding(process) as received:
+            status = process.wait()
+        try:
+            return _result(fds["result"], status, job)
+        except TrainingError as error:
+            if not received:
+                raise
+            logger.warning("%s", error)
+            signal.raise_signal(received[0])  # Its usual effect, now that all is saved.
+            raise
+    finally:
+        for fd in fds.values():
+            os.close(fd)
+
+
+def _start(
+    module: str, fds: dict[str, int], task: dict[str, Any], lock: list[int]
+) -> subprocess.Popen[bytes]:
+    assignment = {"parent": os.getpid(), "module": module, "fds": fds, "task": task}
+    return subprocess.Popen(
+        [sys.executable, "-m", "dca.train.downpour", "supervisor"],
+        stdin=subprocess.DEVNULL,
+        stderr=_stderr(),
+        pass_fds=(*fds.values(), *lock),
+        # One thread for NumPy: the supervisor is forked, and has to be without threads then.
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1", ASSIGNMENT_VARIABLE: json.dumps(assignment)},
+    )
+
+
+def _result(fd: int, status: int, job: Job) -> Outcome:
+    content = b""
+    while part := os.pread(fd, 1 << 24, len(content)):
+        content += part
+    if not content:
+        cause = signal.Signals(-status).name if status < 0 else f"status {status}"
+        raise TrainingError(
+            job.folder, f"the supervisor of the training ended ({cause})",
+            "run again: training goes on from the last checkpoint",
+        )  # fmt: skip
+    result = pickle.loads(content)
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+@contextmanager
+def _forwarding(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
+    """Pass signals that ask for an end on to the supervisor, which leaves a checkpoint first.
+
+    Yields the list that those received are put into.
+    """
+    received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received  # Python allows handlers in the main thread only.
+        return
+
+    def forward(number: int, _: Any) -> None:
+        received.append(number)
+        process.send_signal(number)
+
+    earlier = {number: signal.signal(number, forward) for number in _FORWARDED}
+    try:
+        yield received
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
+
+
+def _stderr() -> int | None:
+    """Where this process writes its messages: a job's log may have replaced the standard stream."""
+    try:
+        return sys.stderr.fileno()
+    except (AttributeError, OSError, ValueError):
+        return None

@@ -1,0 +1,140 @@
+"""A worker and its agents: started together, lost together, replaced together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from dca.errors import DCAError
+from dca.train.downpour.channel import Channel
+from dca.train.downpour.layout import COMPRESSIONS, shares
+from dca.train.downpour.messages import Parcel, Pull, Push
+from dca.train.downpour.nursery import Child, Nursery
+from dca.train.downpour.process import BEREFT
+from dca.train.downpour.shared import SharedVector
+from dca.train.downpour.world import WORKER, Rendezvous
+
+START_UP_S = 300  # for these processes to start and meet, on a crowded machine
+STALL_S = 1800  # without a push, once it has started
+LEAVE_S = 15  # to end after the last push
+AUTOPSY_S = 2  # for the end of a process to be noticed
+
+Attach = Callable[[int, int, Sequence[int]], None]
+
+
+class Pair:
+    """A running pair.
+
+    Parameters
+    ----------
+    worker : int
+        Number of the worker.
+    task : dict
+        What both processes are told.
+    job_fds : dict
+        Descriptors for the worker: the job and the position, pickled.
+    nursery : Nursery
+    attach : callable
+        Hands a server three descriptors of a worker: channel, pushed and pulled message.
+
+    Attributes
+    ----------
+    phase : str
+        ``start-up``, ``wait`` (for the warm-up), ``train`` or ``leave``.
+    since : float
+        When the phase began, or the last push was, in seconds since 1970.
+    """
+
+    def __init__(
+        self, worker: int, task: dict[str, Any], job_fds: dict[str, int], nursery: Nursery, attach: Attach
+    ) -> None:
+        self.worker, self._nursery = worker, nursery
+        self.phase, self.since = "start-up", time.time()
+        servers = task["servers"]
+        self._rendezvous = Rendezvous(servers + 1)
+        self.children = [
+            *(self._start_agent(server, share.stop - share.start, task, attach)
+              for server, share in enumerate(shares(task["length"], servers))),
+            nursery.start(
+                f"worker {worker}", job_fds, task, self._rendezvous.environment(WORKER, START_UP_S)
+            ),
+        ]  # fmt: skip
+
+    def _start_agent(self, server: int, length: int, task: dict[str, Any], attach: Attach) -> Child:
+        sizes = {
+            "push_size": Parcel.size(Push, length, COMPRESSIONS[task["compression"]]),
+            "pull_size": Parcel.size(Pull, length),
+        }
+        here, there = Channel.pair()
+        vectors = [SharedVector.create(f"{name}-{self.worker}", size) for name, size in sizes.items()]
+        try:
+            attach(server, self.worker, [here.fileno(), *(vector.fd for vector in vectors)])
+            return self._nursery.start(
+                f"agent {self.worker}.{server}",
+                {"server": there.fileno(), "pushed": vectors[0].fd, "pulled": vectors[1].fd},
+                task | sizes | {"server": server},
+                # An agent only carries: it needs no GPU and no threads of its own.
+                self._rendezvous.environment(server + 1, START_UP_S)
+                | {"CUDA_VISIBLE_DEVICES": "-1", "OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1",
+                   "TF_NUM_INTEROP_THREADS": "1"},
+            )  # fmt: skip
+        finally:
+            # Only the server and the agent hold them now, so that each sees the other's end.
+            here.close()
+            there.close()
+            for vector in vectors:
+                vector.close()
+
+    def enter(self, phase: str) -> None:
+        """Note that a phase begins."""
+        self.phase, self.since = phase, time.time()
+
+    def failure(self) -> str | None:
+        """Why this pair has to be given up, if it has."""
+        ended = [child for child in self.children if child.status]
+        if ended:
+            return min(ended, key=_is_bereft).reason
+        waited = time.time() - self.since
+        limits = {"start-up": START_UP_S, "train": STALL_S, "leave": LEAVE_S}
+        if waited > limits.get(self.phase, float("inf")):
+            return f"worker {self.worker} made no progress for {waited:.0f} s in phase {self.phase}"
+        return None
+
+    def autopsy(self) -> str | None:
+        """Wait until it is known which process is to blame for the end of this pair, and why it ended.
+
+        Raises
+        ------
+        DCAError
+            What a process found wrong that the user has to mend.
+        """
+        give_up = time.monotonic() + AUTOPSY_S
+        while not self.error and time.monotonic() < give_up:
+            if any(child.status and not _is_bereft(child) for child in self.children):
+                break
+            time.sleep(0.01)
+            self._nursery.attend()
+        if self.error is not None:
+            raise self.error
+        return self.failure()
+
+    @property
+    def gone(self) -> bool:
+        """Whether all its processes have ended."""
+        return all(child.status is not None for child in self.children)
+
+    @property
+    def error(self) -> DCAError | None:
+        """An error for the user that one of them ended with."""
+        return next((child.error for child in self.children if child.error), None)
+
+    def close(self) -> None:
+        """End its processes, at once, and free what they used."""
+        self._nursery.end(self.children)
+        self._rendezvous.close()
+
+
+def _is_bereft(child: Child) -> bool:
+    """Whether a process ended only because another had."""
+    return child.status == BEREFT

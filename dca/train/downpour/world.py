@@ -1,0 +1,281 @@
+"""Horovod worlds; the only module that knows Horovod.
+
+They die as a whole: when one process of a world ends, the others get an exception or are aborted. So
+in Downpour every worker is a world of its own, with an agent per server (`World`), and what it loses
+with its death is only these. `Collective` is a world of equals, which go in step anyway.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import importlib.util
+import mmap
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dca.errors import DependencyError
+
+Vector = NDArray[np.float32]
+
+WORKER = 0  # rank; the agent of server s has rank s + 1
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
+
+
+def require_horovod() -> None:
+    """Check that Horovod is installed, without importing TensorFlow.
+
+    Raises
+    ------
+    DependencyError
+        If it is not.
+    """
+    if importlib.util.find_spec("horovod") is None:
+        raise DependencyError(
+            "Horovod",
+            "is not installed, and train.mode `downpour` and `sync` need it",
+            "run `make horovod`, or set train.mode: single",
+        )
+
+
+def preload() -> None:
+    """Import Horovod, and TensorFlow with it, for processes to inherit that are forked from this one."""
+    importlib.import_module("horovod.tensorflow")
+
+
+class Rendezvous:
+    """Where the processes of one world find each other: a small HTTP server on this machine.
+
+    It listens on the loopback interface only, at a port the system chooses.
+
+    Parameters
+    ----------
+    size : int
+        Processes of the world.
+    """
+
+    def __init__(self, size: int) -> None:
+        from horovod.runner.http.http_server import RendezvousHandler, RendezvousHTTPServer
+
+        self._size = size
+        # Horovod's own RendezvousServer listens on all interfaces.
+        self._server = RendezvousHTTPServer(("127.0.0.1", 0), RendezvousHandler, 0)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+
+    def environment(self, rank: int, timeout_s: int) -> dict[str, str]:
+        """Environment variables that make a process rank `rank` of this world.
+
+        Parameters
+        ----------
+        rank : int
+            `WORKER`, or 1 more than the server of an agent; in a `Collective` the number of a worker.
+        timeout_s : int
+            Seconds that one waits for the others to appear.
+        """
+        return {
+            "HOROVOD_RANK": str(rank),
+            "HOROVOD_SIZE": str(self._size),
+            "HOROVOD_LOCAL_RANK": str(rank),
+            "HOROVOD_LOCAL_SIZE": str(self._size),
+            "HOROVOD_CROSS_RANK": "0",
+            "HOROVOD_CROSS_SIZE": "1",
+            "HOROVOD_HOSTNAME": "localhost",
+            "HOROVOD_CONTROLLER": "gloo",
+            "HOROVOD_CPU_OPERATIONS": "gloo",
+            "HOROVOD_GLOO_IFACE": "lo",
+            "HOROVOD_GLOO_RENDEZVOUS_ADDR": "127.0.0.1",
+            "HOROVOD_GLOO_RENDEZVOUS_PORT": str(self._server.server_address[1]),
+            "HOROVOD_GLOO_TIMEOUT_SECONDS": str(timeout_s),
+            # Waiting is part of the method: for the warm-up, or while a worker computes.
+            "HOROVOD_STALL_CHECK_DISABLE": "1",
+        }
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class PeerLostError(Exception):
+    """Another process of this world is gone."""
+
+
+class Outbox:
+    """Memory that is sent without being copied, to one other process or in parts to several.
+
+    Parameters
+    ----------
+    vector : float32 array (n,)
+        Page-aligned; what it contains when `World.send` is called is sent.
+    parts : sequence of int
+        Elements for each rank, in order of rank.
+    """
+
+    def __init__(self, vector: Vector, parts: Sequence[int]) -> None:
+        import tensorflow as tf
+
+        self.vector = vector
+        with tf.device("CPU:0"):
+            self.tensor = tf.experimental.dlpack.from_dlpack(vector.__dlpack__())
+            self.parts = tf.constant(parts, tf.int32)
+
+    @classmethod
+    def create(cls, parts: Sequence[int]) -> Outbox:
+        """Allocate it, of zeros."""
+        size = sum(parts)
+        return cls(np.frombuffer(mmap.mmap(-1, 4 * size), np.float32), parts)
+
+
+class World:
+    """Membership of this process in its world, as `Rendezvous.environment` told it.
+
+    With one server a message is a broadcast; with several, one uneven all-to-all carries the messages
+    of all, in which only worker and agents have something for each other. (A broadcast would carry
+    every share to every agent; other ways were measured: docs/downpour.md.) All ranks take part
+    in each, in the same order.
+
+    Parameters
+    ----------
+    servers : int
+        S; the world has 1 more processes.
+    """
+
+    def __init__(self, servers: int) -> None:
+        import horovod.tensorflow as hvd
+        import tensorflow as tf
+
+        _keep_memory()
+        self._hvd, self._tf = hvd, tf
+        hvd.init()
+        if hvd.size() != servers + 1:
+            raise PeerLostError(f"a world of {hvd.size()} processes came up instead of {servers + 1}")
+        self._rank, self._pair = hvd.rank(), servers == 1
+        with tf.device("CPU:0"):
+            self._nothing, self._no_parts = tf.zeros([0]), tf.zeros([servers + 1], tf.int32)
+            self._blank: dict[int, Any] = {0: self._nothing}
+
+    def gate(self) -> None:
+        """Wait until all processes of this world are here.
+
+        Raises
+        ------
+        PeerLostError
+            If another process is gone; so do all methods below.
+        """
+        self._all_to_all("gate", self._nothing, self._no_parts)
+
+    def send(self, name: str, outbox: Outbox) -> None:
+        """Send what an outbox contains; the others `receive` under the same name."""
+        if self._pair:
+            self._broadcast(name, self._rank, outbox.tensor)
+        else:
+            self._all_to_all(name, outbox.tensor, outbox.parts)
+
+    def receive(self, name: str, size: int) -> Vector:
+        """Wait for what others send to this process.
+
+        Returns
+        -------
+        float32 array (size,)
+            In order of their ranks; read-only.
+        """
+        if not self._pair:
+            return self._all_to_all(name, self._nothing, self._no_parts)
+        if size not in self._blank:
+            with self._tf.device("CPU:0"):
+                self._blank[size] = self._tf.zeros([size])
+        return self._broadcast(name, 1 - self._rank, self._blank[size])
+
+    def _broadcast(self, name: str, root: int, tensor: Any) -> Vector:
+        return self._run(lambda: self._hvd.broadcast(tensor, root_rank=root, name=name))
+
+    def _all_to_all(self, name: str, tensor: Any, parts: Any) -> Vector:
+        return self._run(lambda: self._hvd.alltoall(tensor, parts, name=name)[0])
+
+    def _run(self, operation: Callable[[], Any]) -> Vector:
+        try:
+            with self._tf.device("CPU:0"):
+                return operation().numpy()
+        except (self._tf.errors.OpError, RuntimeError) as error:
+            raise PeerLostError(str(error)) from error
+
+    def close(self) -> None:
+        """Leave the world; the others have to do so too."""
+        self._hvd.shutdown()
+
+
+class Collective:
+    """Membership of this process in a world of equals, all of which take part in each operation.
+
+    Parameters
+    ----------
+    size : int
+        Number of processes there should be.
+
+    Attributes
+    ----------
+    rank, size : int
+    """
+
+    def __init__(self, size: int) -> None:
+        import horovod.tensorflow as hvd
+        import tensorflow as tf
+
+        self._hvd, self._tf = hvd, tf
+        hvd.init()
+        if hvd.size() != size:
+            raise PeerLostError(f"a world of {hvd.size()} processes came up instead of {size}")
+        self.rank, self.size = hvd.rank(), size
+
+    def share(self, content: Any) -> Any:
+        """Give every process what number 0 has, anything that can be pickled.
+
+        Raises
+        ------
+        PeerLostError
+            If one of the others is gone.
+        """
+        return self._together(lambda: self._hvd.broadcast_object(content, root_rank=0, name="share"))
+
+    def total(self, vector: Vector) -> Vector:
+        """Sum vectors, float32 (N,), over all processes; a new array, the same bits for each.
+
+        Raises
+        ------
+        PeerLostError
+            If one of the others is gone.
+        """
+        tensor = self._tf.convert_to_tensor(vector)
+        name = f"total {vector.size}"
+        return self._together(lambda: self._hvd.allreduce(tensor, op=self._hvd.Sum, name=name).numpy())
+
+    def _together(self, operation: Callable[[], Any]) -> Any:
+        try:
+            with self._tf.device("CPU:0"):
+                return operation()
+        except (self._tf.errors.OpError, RuntimeError) as error:
+            raise PeerLostError(str(error)) from error
+
+    def close(self) -> None:
+        """Leave the world when all others want to."""
+        self.total(np.zeros(1, np.float32))
+        self._hvd.shutdown()
+
+
+def _keep_memory() -> None:
+    """Have the allocator keep large blocks that are freed: the next message fits there.
+
+    By default each goes back to the kernel, which then has to clear the pages of the next one; with
+    24 MB each way that was a quarter of an exchange.
+    """
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):  # glibc
+        libc.mallopt(_M_MMAP_THRESHOLD, 2**30)
+        libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)

@@ -1,0 +1,115 @@
+"""The training record: history.tsv and timeline.tsv, whole at any moment."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from dca.errors import InputError
+from dca.files import atomic, read_tsv, write_tsv
+from dca.train.losses import Losses
+
+HISTORY = {
+    "step": "Updates applied when the row was made, this one included",
+    "epoch": "Epoch, from 0",
+    "worker": "Worker, from 0; n/a for validation, and for an update of all workers together",
+    "time_s": "Seconds since training began, interruptions left out",
+    "samples": "Voxel series used so far, all workers together",
+    "loss": "½‖x−x̂‖² + ½λ‖Z−Z'‖², mean over the batch (eq. 5)",
+    "reconstruction_loss": "½‖x−x̂‖², mean over the batch",
+    "feature_loss": "½λ‖Z−Z'‖², mean over the batch",
+    "learning_rate": "Adagrad's gamma for this update, after the ramp",
+    "staleness": "Updates between the fetch of the weights and this one; with overlap also one of its own",
+    "samples_per_s": "Voxel series per second of this worker, or of all in step, since its last row",
+    "split": "train: one update; validation: mean over the held-out rows",
+}
+TIMELINE = {
+    "worker": "Worker, from 0",
+    "phase": "read, compute, exchange, update, validate, checkpoint, start-up, wait, leave or lost",
+    "start_s": "Seconds since training began",
+    "end_s": "Seconds since training began",
+    "step": "Updates applied by then, of all workers together",
+}
+FLUSH_S = 10.0
+
+
+class Record:
+    """A growing table that is rewritten atomically now and then.
+
+    Parameters
+    ----------
+    path : path
+        Ends in ``.tsv``.
+    columns : dict
+        `HISTORY` or `TIMELINE`.
+    keep : int or None
+        None starts afresh. A number goes on with the rows of an earlier run whose ``step`` is not
+        above it: the step of the checkpoint that training resumes from.
+
+    Notes
+    -----
+    A copy lies with the checkpoints, and earlier rows are read from it: a workflow manager deletes the
+    outputs of an interrupted job, these tables among them.
+    """
+
+    def __init__(self, path: str | Path, columns: dict[str, str], keep: int | None = None) -> None:
+        self.path, self.columns = Path(path), columns
+        self._copy = self.path.parent / "checkpoints" / self.path.name
+        self._rows: list[dict[str, Any]] = [] if keep is None else _earlier(self._copy, columns, keep)
+        self._next_flush = time.monotonic() + FLUSH_S
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, **values: Any) -> None:
+        """Append a row; what is not given is n/a. Every few seconds the file is brought up to date."""
+        unknown = values.keys() - self.columns.keys()
+        if unknown:
+            raise ValueError(f"unknown columns: {sorted(unknown)}")
+        self._rows.append(values)
+        if time.monotonic() >= self._next_flush:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the file now."""
+        begin = time.monotonic()
+        write_tsv(self.path, self.table(), self.columns)
+        with atomic(self._copy) as temporary:
+            shutil.copyfile(self.path, temporary)
+        end = time.monotonic()
+        # A long table takes longer to write: at most a twentieth of the time goes into it.
+        self._next_flush = end + max(FLUSH_S, 20 * (end - begin))
+
+    def table(self) -> pd.DataFrame:
+        """Return the rows so far."""
+        return pd.DataFrame(self._rows, columns=list(self.columns))
+
+    def training_loss(self, updates: int) -> Losses | None:
+        """Average the losses of the last `updates` training rows of a history."""
+        return _mean([row for row in self._rows if row["split"] == "train"][-updates:])
+
+    def validation_losses(self) -> tuple[Losses | None, Losses | None]:
+        """Return the first and the last validation losses of a history."""
+        rows = [row for row in self._rows if row["split"] == "validation"]
+        return _mean(rows[:1]), _mean(rows[-1:])
+
+
+def _mean(rows: list[dict[str, Any]]) -> Losses | None:
+    if not rows:
+        return None
+    names = ("loss", "reconstruction_loss", "feature_loss")
+    return Losses(*(sum(float(row[name]) for row in rows) / len(rows) for name in names))
+
+
+def _earlier(path: Path, columns: dict[str, str], keep: int) -> list[dict[str, Any]]:
+    try:
+        table = read_tsv(path)
+    except InputError:
+        return []
+    if list(table.columns) != list(columns):
+        return []
+    return [{str(k): v for k, v in row.items()} for row in table[table["step"] <= keep].to_dict("records")]

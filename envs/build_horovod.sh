@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Build Horovod (Gloo only) against the TensorFlow of a virtual environment and install it there.
+#   envs/build_horovod.sh PYTHON
+# The wheel is built once and kept in ${XDG_CACHE_HOME:-~/.cache}/dca, by everything it depends on.
+set -euo pipefail
+python=$(realpath -s "$1")
+here=$(cd "$(dirname "$0")" && pwd)
+
+# -march differs between machines, and a shared home is seen by many of them.
+key=$("$python" - "$here"/horovod.{txt,patch} <<'PY'
+import hashlib, importlib.metadata, pathlib, platform, sys, sysconfig
+cpu = pathlib.Path("/proc/cpuinfo")
+flags = next((line for line in cpu.read_text().splitlines() if line.startswith("flags")), "") if cpu.exists() else ""
+recipe = "".join(pathlib.Path(p).read_text() for p in sys.argv[1:])
+identity = hashlib.sha256((flags + recipe + sysconfig.get_platform()).encode()).hexdigest()[:12]
+print(f"tf{importlib.metadata.version('tensorflow-cpu')}-py{platform.python_version()}-{identity}")
+PY
+)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/dca/horovod-$key
+wheel() { find "$cache" -name 'horovod-*.whl' 2>/dev/null | head -n 1; }
+
+if [ -z "$(wheel)" ]; then
+  command -v g++ >/dev/null || { echo "horovod: g++ is missing; install it, then run: make horovod" >&2; exit 1; }
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"' EXIT
+  log=$work/build.log
+  echo "Building Horovod, about 2-4 minutes, once on this machine ..."
+  (
+    set -e
+    cd "$work"
+    PATH=$(dirname "$python"):$PATH # cmake of the environment
+    "$python" -m pip download -q --no-deps --no-build-isolation --no-binary horovod --require-hashes \
+      -r "$here/horovod.txt" -d .
+    tar xzf horovod-*.tar.gz && cd horovod-*/
+    "$python" - "$here/horovod.patch" <<'PY'
+# `patch` is not on every machine; the hunk is short enough to check and apply here.
+import pathlib, sys
+lines = pathlib.Path(sys.argv[1]).read_text().splitlines()
+name = next(line[6:] for line in lines if line.startswith("+++ b/"))
+old, new = (next(line[1:] for line in lines if line[:1] == sign and line[:3] != sign * 3) for sign in "-+")
+source = pathlib.Path(name)
+text = source.read_text()
+assert text.count(old + "\n") == 1, f"{name}: not the source this patch was made for"
+source.write_text(text.replace(old + "\n", new + "\n"))
+PY
+    CMAKE_POLICY_VERSION_MINIMUM=3.5 MAKEFLAGS=-j$(nproc) \
+      HOROVOD_WITH_TENSORFLOW=1 HOROVOD_WITHOUT_PYTORCH=1 HOROVOD_WITHOUT_MXNET=1 \
+      HOROVOD_WITH_GLOO=1 HOROVOD_WITHOUT_MPI=1 \
+      "$python" -m pip wheel -v --no-deps --no-build-isolation . -w "$work/wheels"
+  ) >"$log" 2>&1 &
+  build=$!
+  while kill -0 $build 2>/dev/null; do
+    sleep 5
+    done_=$(grep -oE '^ *\[ *[0-9]+%\]' "$log" 2>/dev/null | tail -n 1 || true)
+    printf '\r  %4d s  %s ' "$SECONDS" "${done_:-...}"
+  done
+  echo
+  if ! wait $build; then
+    mkdir -p "$cache" && cp "$log" "$cache/build.log"
+    tail -n 15 "$log" >&2
+    echo "horovod: the build failed; the whole log is $cache/build.log" >&2
+    exit 1
+  fi
+  mkdir -p "$cache"
+  # Moved within one file system, so that a second build at the same time never sees half a wheel.
+  cp "$work"/wheels/horovod-*.whl "$cache/.$$.part"
+  mv "$cache/.$$.part" "$cache/$(basename "$work"/wheels/horovod-*.whl)"
+fi
+"$python" -m pip install -q --no-deps --no-index "$(wheel)"
+echo "Horovod is installed from $(wheel)"

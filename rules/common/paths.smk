@@ -1,0 +1,158 @@
+# Which files a stage or a target consists of.
+
+
+def result(path):
+    """A path below the results folder."""
+    return f"{RESULTS}/{path}"
+
+
+def log_file(path):
+    """The log of a rule, beside the others of its stage."""
+    return f"{RESULTS}/logs/{path}.log"
+
+
+def benchmark_file(path):
+    """Wall time and memory of a rule's jobs."""
+    return f"{RESULTS}/benchmarks/{path}.tsv"
+
+
+def per_run(pattern, keep=lambda run: True):
+    """One file for every run that `keep` accepts."""
+    return [result(pattern.format(run_id=run.run_id)) for run in RUNS.values() if keep(run)]
+
+
+def per_task_run(pattern):
+    """One file for every run that has events."""
+    return per_run(pattern, lambda run: run.events)
+
+
+def model_files():
+    """The trained model and the record of its training."""
+    names = [
+        "model/card.json",
+        "model/model.weights.h5",
+        "history.tsv",
+        "timeline.tsv",
+        "summary.json",
+    ]
+    return [result(f"train/{name}") for name in names]
+
+
+def decompose_files():
+    """Dictionaries and maps of all setups."""
+    return [file for setup in SETUPS for file in per_run(f"decompose/{setup}/{{run_id}}/maps.nii.gz")]
+
+
+def compare_files():
+    """The tables of the comparison; none in a study at rest."""
+    return [result("compare/pcc.tsv"), result("compare/group.tsv")] if per_task_run("{run_id}") else []
+
+
+def report_files():
+    """The index and one page per subject."""
+    return [
+        result("report/index.html"),
+        *(result(f"report/{subject}.html") for subject in SUBJECTS),
+    ]
+
+
+def run_record(field):
+    """A parameter of a rule: one field of the job's run."""
+    return lambda wildcards: getattr(RUNS[wildcards.run_id], field)
+
+
+def events_file(wildcards):
+    """The events of the job's run."""
+    return str(RUNS[wildcards.run_id].events_file)
+
+
+def glm_maps(names):
+    """The maps of events and contrasts, for a run that is still a wildcard."""
+    return expand(
+        result("glm/{{run_id}}/{map}_{kind}.nii.gz"),
+        map=names,
+        kind=["z", "effect", "variance"],
+    )
+
+
+def decompose_input(wildcards):
+    """Signals or features, and for the latter the decoder."""
+    shard = result("signals/{run_id}.h5")
+    if wildcards.setup == "raw":
+        return {"shard": shard}
+    return {
+        "shard": shard,
+        "features": result("features/{run_id}.h5"),
+        "card": result("train/model/card.json"),
+        "weights": result("train/model/model.weights.h5"),
+    }
+
+
+def atom_map_input(wildcards):
+    """A dictionary with its coefficients, and the design that its atoms are held against."""
+    folder = "decompose/{setup}/{run_id}"
+    files = {
+        "shard": result("signals/{run_id}.h5"),
+        "dictionary": result(f"{folder}/dictionary.tsv"),
+        "coefficients": result(f"{folder}/coefficients.npz"),
+    }
+    if RUNS[wildcards.run_id].events:
+        files["design"] = result("glm/{run_id}/design.tsv")
+    return files
+
+
+def compare_input(wildcards):
+    """The dictionaries of a run in all setups, and its GLM."""
+    run = RUNS[wildcards.run_id]
+    folders = [f"decompose/{setup}/{run.run_id}" for setup in SETUPS]
+    return {
+        "shard": result("signals/{run_id}.h5"),
+        "events": str(run.events_file),
+        "dictionaries": [result(f"{folder}/dictionary.tsv") for folder in folders],
+        "coefficients": [result(f"{folder}/coefficients.npz") for folder in folders],
+        "confounds": result("preprocess/{run_id}/confounds.tsv"),
+        "design": result("glm/{run_id}/design.tsv"),
+        "maps": [result(f"glm/{run.run_id}/{event}_z.nii.gz") for event in run.events],
+    }
+
+
+def plain(run):
+    """A run as a parameter that Snakemake can compare with the last time's."""
+    return {name: str(value) if isinstance(value, Path) else value for name, value in vars(run).items()}
+
+
+def run_report_files(run):
+    """What the report shows of one run."""
+    folders = [f"decompose/{setup}/{run.run_id}" for setup in SETUPS]
+    names = [
+        f"preprocess/{run.run_id}/summary.json",
+        f"preprocess/{run.run_id}/confounds.tsv",
+        f"preprocess/{run.run_id}/carpet.png",
+        f"preprocess/{run.run_id}/mean.nii.gz",
+        f"preprocess/{run.run_id}/mask.nii.gz",
+        f"signals/{run.run_id}.h5",
+        *(f"{folder}/summary.json" for folder in folders),
+        *(
+            f"{folder}/{name}"
+            for folder in folders
+            for name in ("dictionary.tsv", "maps.nii.gz", "maps.json")
+        ),
+    ]
+    if run.events:
+        names += [f"glm/{run.run_id}/summary.json", f"compare/runs/{run.run_id}.tsv"]
+    return [result(name) for name in names]
+
+
+def subject_report_input(wildcards):
+    """The runs of one subject."""
+    runs = [run for run in RUNS.values() if run.subject == wildcards.subject]
+    return [file for run in runs for file in run_report_files(run)]
+
+
+def index_report_input(wildcards):
+    """What is common to all runs, and each run's numbers."""
+    runs = [
+        *per_run("preprocess/{run_id}/summary.json"),
+        *per_run("signals/{run_id}.h5"),
+    ]
+    return [*model_files(), *compare_files(), *runs]

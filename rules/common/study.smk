@@ -1,0 +1,55 @@
+# The settings and the runs of this study, read once.
+import os
+import re
+from pathlib import Path
+
+from snakemake.io import contains_wildcard
+
+from dca import config as settings
+from dca import inputs
+from dca.errors import DCAError, InputError
+from dca.model.study import check_runs
+from dca.simulate import layout
+
+
+def refuse_wildcards(*paths):
+    """Snakemake takes a word in braces for a wildcard and would look for other files."""
+    for path in filter(contains_wildcard, paths):
+        raise InputError(
+            path,
+            "has a word in braces, which Snakemake takes for a wildcard",
+            "rename the file or folder",
+        )
+
+
+# Snakemake skips the default file in silence when --configfile is given: defaults are added here.
+try:
+    named = ", ".join(str(path) for path in workflow.configfiles)
+    config = settings.resolve(config, named or "--config")
+    RESULTS = os.path.normpath(config["results"])
+    refuse_wildcards(Path.cwd() / RESULTS)
+    # Only the main process looks at the inputs; its jobs read what it found.
+    if workflow.is_main_process:
+        runs = inputs.refresh(config, Path.cwd(), Path(RESULTS))
+    else:
+        runs = inputs.read_runs(Path(RESULTS, "inputs.tsv"))
+    for run in runs:
+        refuse_wildcards(*filter(None, [run.bold, run.mask, run.events_file, run.confounds]))
+    check_runs(config["model"], runs, config["input"]["path"] or "the demo")
+    EVENT_SETS = inputs.event_sets(runs, config["glm"]["contrasts"], named or "--config")
+except DCAError as error:
+    raise WorkflowError(str(error)) from None
+
+RUNS = {run.run_id: run for run in runs}
+SUBJECTS = sorted({run.subject for run in runs})
+SETUPS = config["decompose"]["setups"]
+DEMO = Path.cwd() / RESULTS / "demo"
+BACKEND = config["preprocess"]["backend"]
+# What is recorded with the signals: neither what only the report looks at nor the settings of a
+# backend that did not run.
+PREPROCESSING = {
+    key: value
+    for key, value in config["preprocess"].items()
+    if key != "limits" and (key != "fsl" or BACKEND == "fsl")
+}
+LENGTH = min(run.volumes for run in runs) if config["signals"]["length"] == "crop" else None

@@ -1,0 +1,60 @@
+# Atoms against the task's design.
+
+
+rule compare_run:
+    input:
+        unpack(compare_input),
+    output:
+        table=result("compare/runs/{run_id}.tsv"),
+    log:
+        log_file("compare/{run_id}"),
+    benchmark:
+        benchmark_file("compare/{run_id}")
+    conda:
+        "../envs/dca.yaml"
+    threads: 1
+    resources:
+        mem_mb=mem_mb(2000, 4),
+        runtime=runtime(5, 60),
+    params:
+        setups=SETUPS,
+        split=run_record("split"),
+        volumes=run_record("volumes"),
+        hrf=config["glm"]["hrf"],
+        highpass_s=config["preprocess"]["highpass_s"],
+        filtered=BACKEND != "none",
+        regress=REGRESS,
+        surrogates=config["compare"]["surrogates"],
+        seed=config["seed"],
+    script:
+        "../workflow/scripts/compare.py"
+
+
+rule gather_comparison:
+    input:
+        tables=per_task_run("compare/runs/{run_id}.tsv"),
+    output:
+        pcc=report(
+            result("compare/pcc.tsv"),
+            category="Comparison",
+            caption="../workflow/report/pcc.rst",
+        ),
+        group=report(
+            result("compare/group.tsv"),
+            category="Comparison",
+            caption="../workflow/report/group.rst",
+        ),
+    log:
+        log_file("compare/gather"),
+    benchmark:
+        benchmark_file("compare/gather")
+    conda:
+        "../envs/dca.yaml"
+    threads: 1
+    resources:
+        mem_mb=mem_mb(1000),
+        runtime=runtime(2),
+    params:
+        seed=config["seed"],
+    script:
+        "../workflow/scripts/gather.py"

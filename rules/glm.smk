@@ -1,0 +1,39 @@
+# The task's general linear model, run by run. Which maps a run has follows from its events, so there
+# is one rule for every set of events in the study: usually one, one per task otherwise.
+
+
+for events, contrasts, members in EVENT_SETS:
+
+    rule:
+        name:
+            "fit_glm_" + "_".join(sorted({RUNS[run_id].task or "task" for run_id in members}))
+        input:
+            shard=result("signals/{run_id}.h5"),
+            confounds=result("preprocess/{run_id}/confounds.tsv"),
+            events=events_file,
+        output:
+            design=result("glm/{run_id}/design.tsv"),
+            summary=result("glm/{run_id}/summary.json"),
+            maps=glm_maps([*events, *contrasts]),
+        log:
+            log_file("glm/{run_id}"),
+        benchmark:
+            benchmark_file("glm/{run_id}")
+        wildcard_constraints:
+            run_id="|".join(re.escape(run_id) for run_id in members),
+        conda:
+            "../envs/dca.yaml"
+        threads: 1
+        resources:
+            mem_mb=mem_mb(1500, 4),
+            runtime=runtime(5, 60),
+        params:
+            hrf=config["glm"]["hrf"],
+            noise=config["glm"]["noise"],
+            confounds=config["glm"]["confounds"],
+            contrasts={name: config["glm"]["contrasts"][name] for name in contrasts},
+            highpass_s=config["preprocess"]["highpass_s"],
+            filtered=BACKEND != "none",
+            regress=REGRESS,
+        script:
+            "../workflow/scripts/glm.py"

@@ -1,0 +1,46 @@
+# The embedded demo: a simulated dataset, one job per subject.
+
+
+rule describe_demo:
+    output:
+        description=str(DEMO / "dataset_description.json"),
+        participants=str(DEMO / "participants.tsv"),
+    log:
+        log_file("inputs/demo"),
+    benchmark:
+        benchmark_file("inputs/demo")
+    conda:
+        "../envs/dca.yaml"
+    threads: 1
+    resources:
+        mem_mb=mem_mb(500),
+        runtime=runtime(1),
+    params:
+        options=config["demo"],
+        seed=config["seed"],
+    script:
+        "../workflow/scripts/demo.py"
+
+
+rule simulate_subject:
+    input:
+        description=ancient(str(DEMO / "dataset_description.json")),
+    output:
+        bold=str(layout.bold_path(DEMO, "{subject}")),
+        sidecar=str(layout.sidecar_path(DEMO, "{subject}")),
+        events=str(layout.events_path(DEMO, "{subject}")),
+    log:
+        log_file("inputs/{subject}"),
+    benchmark:
+        benchmark_file("inputs/{subject}")
+    conda:
+        "../envs/dca.yaml"
+    threads: 1
+    resources:
+        mem_mb=mem_mb(2000),
+        runtime=runtime(5),
+    params:
+        options=config["demo"],
+        seed=config["seed"],
+    script:
+        "../workflow/scripts/simulate.py"

@@ -1,0 +1,54 @@
+# HTML pages: one per subject, and the index of the study.
+
+
+rule report_subject:
+    input:
+        subject_report_input,
+        summary=result("train/summary.json"),
+    output:
+        page=report(
+            result("report/{subject}.html"),
+            category="Subjects",
+            caption="../workflow/report/subject.rst",
+        ),
+    log:
+        log_file("report/{subject}"),
+    benchmark:
+        benchmark_file("report/{subject}")
+    conda:
+        "../envs/dca.yaml"
+    threads: 1
+    resources:
+        mem_mb=mem_mb(1500),
+        runtime=runtime(5),
+    params:
+        runs=lambda wildcards: [plain(run) for run in runs if run.subject == wildcards.subject],
+        config=config,
+    script:
+        "../workflow/scripts/report_subject.py"
+
+
+rule report_index:
+    input:
+        index_report_input,
+    output:
+        page=report(
+            result("report/index.html"),
+            category="Study",
+            caption="../workflow/report/index.rst",
+        ),
+    log:
+        log_file("report/index"),
+    benchmark:
+        benchmark_file("report/index")
+    conda:
+        "../envs/dca.yaml"
+    threads: 1
+    resources:
+        mem_mb=mem_mb(1500),
+        runtime=runtime(5),
+    params:
+        runs=[plain(run) for run in runs],
+        config=config,
+    script:
+        "../workflow/scripts/report_index.py"

@@ -1,0 +1,29 @@
+# One model from all training runs.
+
+
+rule train_model:
+    input:
+        training=per_run("signals/{run_id}.h5", lambda run: run.split == "train"),
+        validation=per_run("signals/{run_id}.h5", lambda run: run.split == "validation"),
+    output:
+        card=result("train/model/card.json"),
+        weights=result("train/model/model.weights.h5"),
+        history=result("train/history.tsv"),
+        timeline=result("train/timeline.tsv"),
+        summary=result("train/summary.json"),
+    log:
+        log_file("train"),
+    benchmark:
+        benchmark_file("train")
+    conda:
+        "../envs/dca.yaml"
+    threads: workflow.cores
+    resources:
+        mem_mb=mem_mb(2000 + 1500 * config["train"]["workers"]),
+        runtime=runtime(60, 600),
+    params:
+        model=config["model"],
+        train=config["train"],
+        seed=config["seed"],
+    script:
+        "../workflow/scripts/train.py"

@@ -1,0 +1,194 @@
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from dca.compare import compare_run, gather
+from dca.compare.group import OVERALL, compare_setups
+from dca.compare.run import COLUMNS
+from dca.errors import InputError
+from dca.files import read_json, read_tsv, write_tsv
+from dca.glm.design import make_design
+from dca.preprocess.regress import residual_operator
+from dca.preprocess.rigid import PARAMETERS
+from dca.signals import Shard, write_shard
+
+TR, VOLUMES, SHAPE, ATOMS = 1.0, 200, (4, 4, 4), 12
+
+
+@pytest.fixture
+def study(tmp_path):
+    """A run with its GLM and a dictionary whose atom 5 is the event `b` upside down."""
+    rng = np.random.default_rng(0)
+    voxel = rng.permutation(64)[:50]
+    attributes = dict.fromkeys(["source", "mask", "source_sha256", "mask_sha256"], "")
+    attributes |= {"run_id": "sub-01_task-x", "subject": "01", "tr": TR, "affine": np.eye(4), "shape": SHAPE}
+    attributes |= {"space": None, "seed": 0, "preprocessing": {}, "excluded": {}}
+    signals = rng.normal(size=(50, VOLUMES)).astype(np.float32)
+    ones = np.ones(50, np.float32)
+    path = tmp_path / "run.h5"
+    write_shard(path, [signals], length=VOLUMES, voxel=voxel, mean=ones, std=ones, attributes=attributes)
+    onsets = 5 + 16.0 * np.arange(12)
+    events = pd.DataFrame({"onset": onsets, "duration": 10.0, "trial_type": list("abcdacdbdbca")})
+    write_tsv(tmp_path / "events.tsv", events, {})
+    design = make_design(events, VOLUMES, TR).table
+    write_tsv(tmp_path / "glm" / "design.tsv", design, {})
+    z = rng.normal(size=(50, 4))
+    z[:10, 1] = 4 + np.arange(10) / 10
+    with Shard(path) as shard:
+        for name, values in zip("abcd", z.T, strict=True):
+            shard.save_volume(tmp_path / "glm" / f"{name}_z.nii.gz", values)
+    dictionary = rng.normal(size=(VOLUMES, ATOMS))
+    dictionary[:, 5] = -design["b"]
+    atoms = pd.DataFrame(dictionary, columns=[f"atom_{k:03d}" for k in range(ATOMS)])
+    coefficients = sparse.random_array((ATOMS, 50), density=0.2, rng=rng, dtype=np.float32).tolil()
+    coefficients[5] = np.where(z[:, 1] > 3.1, -z[:, 1], 0)
+    for setup in ("raw", "dca"):
+        write_tsv(tmp_path / setup / "dictionary.tsv", atoms, {})
+        sparse.save_npz(tmp_path / setup / "coefficients.npz", coefficients.tocsr())
+    return tmp_path
+
+
+def compare(study, out="out.tsv", **options):
+    settings = {"split": "validation", "surrogates": 99, "highpass_s": 100.0} | options
+    return compare_run(
+        study / out,
+        shard=study / "run.h5",
+        events=study / "events.tsv",
+        glm=study / "glm",
+        decompositions={"raw": study / "raw", "dca": study / "dca"},
+        **settings,
+    )
+
+
+def test_table_of_a_run(study):
+    table = compare(study)
+    assert list(table) == list(COLUMNS) == list(read_json(study / "out.json"))
+    assert len(table) == 8
+    row = table[(table["setup"] == "dca") & (table["event"] == "b")].iloc[0]
+    assert (row["atom"], row["sign"], row["null"], row["surrogates"]) == (5, -1, "order", 99)
+    assert row["pcc"] == pytest.approx(1)
+    assert row["p"] < 0.05
+    assert row["dice"] == pytest.approx(1)
+    assert row["spatial_r"] > 0.8
+    assert row["null_mean"] < row["null_p95"] < 0.9
+    assert 50 < row["distinct"] <= 99
+
+
+def test_setups_share_their_surrogates(study):
+    table = compare(study).set_index(["setup", "event"])
+    pd.testing.assert_frame_equal(table.loc["raw"], table.loc["dca"])
+
+
+def test_seed_decides_the_surrogates(study):
+    first, again, other = compare(study), compare(study), compare(study, seed=1)
+    pd.testing.assert_frame_equal(first, again)
+    assert (first["null_mean"] != other["null_mean"]).all()
+    assert (first["pcc"] == other["pcc"]).all()
+
+
+def test_unfiltered_data_have_unfiltered_surrogates(study):
+    kept, without = compare(study, filtered=False), compare(study, highpass_s=0.0)
+    pd.testing.assert_frame_equal(kept, without)
+    assert (kept["null_mean"] != compare(study)["null_mean"]).all()
+
+
+def test_run_at_rest_gives_an_empty_table(study):
+    options = {"events": None, "glm": None, "decompositions": {}, "split": "train"}
+    table = compare_run(study / "rest.tsv", shard=study / "run.h5", **options)
+    assert table.empty
+    assert list(read_tsv(study / "rest.tsv")) == list(COLUMNS)
+    runs, group = gather([study / "rest.tsv"], study / "pcc.tsv", study / "group.tsv")
+    assert runs.empty
+    assert group.empty
+    assert list(read_tsv(study / "group.tsv")) == list(group)
+
+
+def test_files_that_do_not_fit_are_named(study):
+    sparse.save_npz(study / "raw" / "coefficients.npz", sparse.csr_array((ATOMS, 49)))
+    with pytest.raises(InputError, match=r"coefficients.npz: has shape \(12, 49\), not \(12, 50\)"):
+        compare(study)
+    write_tsv(study / "raw" / "dictionary.tsv", pd.DataFrame({"atom_000": [1.0, 2.0]}), {})
+    with pytest.raises(InputError, match=r"dictionary.tsv: has 2 rows, the run has 200 volumes"):
+        compare(study)
+    (study / "glm" / "c_z.nii.gz").write_bytes(b"no image")
+    with pytest.raises(InputError, match=r"c_z.nii.gz: cannot be read"):
+        compare(study)
+    write_tsv(study / "glm" / "design.tsv", pd.DataFrame({"a": np.zeros(VOLUMES)}), {})
+    with pytest.raises(InputError, match="lacks the event `b`"):
+        compare(study)
+
+
+def rows(subject, excess, split="validation", event="a"):
+    values = {"null_mean": 0.3, "null_sd": 0.1, "spatial_r": 0.5, "dice": np.nan}
+    key = {"run_id": f"sub-{subject}", "subject": subject, "split": split, "event": event}
+    return [
+        {**dict.fromkeys(COLUMNS, 0), **key, **values, "setup": setup, "pcc": pcc}
+        for setup, pcc in (("raw", 0.4), ("dca", 0.4 + excess))
+    ]
+
+
+def test_gather_pairs_subjects(tmp_path):
+    gains = {"01": 0.1, "02": 0.2, "03": 0.3, "04": -0.1}
+    paths = []
+    for subject, gain in gains.items():
+        split = "train" if subject == "04" else "validation"
+        paths.append(tmp_path / f"{subject}.tsv")
+        write_tsv(paths[-1], pd.DataFrame(rows(subject, gain, split)), COLUMNS)
+    runs, group = gather(paths, tmp_path / "pcc.tsv", tmp_path / "group.tsv", seed=4)
+    assert runs["subject"].tolist() == np.repeat(list(gains), 2).tolist()
+    table = group.set_index(["split", "event", "measure"])
+    held_out = table.loc["validation", "a", "pcc_excess"]
+    assert (held_out["setup"], held_out["reference"], held_out["n"]) == ("dca", "raw", 3)
+    assert held_out["difference"] == pytest.approx(0.2)
+    assert held_out["sd"] == pytest.approx(0.1)
+    assert held_out["effect_size"] == pytest.approx(2)
+    assert 0.1 - 1e-12 <= held_out["ci_low"] < 0.2 < held_out["ci_high"] <= 0.3 + 1e-12
+    assert table.loc[("validation", "a", "pcc_excess_sd"), "difference"] == pytest.approx(2)
+    assert table.loc[("validation", "a", "pcc"), "status"] == "uncorrected"
+    assert table.loc[("all", OVERALL, "pcc"), "n"] == 4
+    assert ("validation", "a", "dice") not in table.index
+    text = (tmp_path / "group.tsv").read_text().splitlines()
+    single = next(line for line in text if line.startswith("train\ta\tpcc_excess\t")).split("\t")
+    assert single[-4:] == ["n/a"] * 4
+    again = gather(paths, tmp_path / "pcc.tsv", tmp_path / "group.tsv", seed=4)[1]
+    pd.testing.assert_frame_equal(group, again)
+
+
+def test_several_runs_of_a_subject_are_one_observation():
+    table = pd.DataFrame([*rows("01", 0.1), *rows("01", 0.3), *rows("02", 0.0)])
+    group = compare_setups(table).set_index(["split", "event", "measure"])
+    row = group.loc["all", "a", "pcc_excess"]
+    assert (row["n"], row["difference"]) == (2, pytest.approx(0.1))
+
+
+def test_overall_means_count_events_that_all_setups_have():
+    lonely = [row for row in rows("01", 0.0, event="b") if row["setup"] == "raw"]
+    table = pd.DataFrame([*rows("01", 0.1), *lonely])
+    overall = compare_setups(table).set_index(["split", "event", "measure"]).loc["all", OVERALL, "pcc_excess"]
+    assert overall["difference"] == pytest.approx(0.1)
+
+
+def test_one_setup_has_nothing_to_be_compared_with():
+    only = pd.DataFrame([row for row in rows("01", 0.1) if row["setup"] == "raw"])
+    assert compare_setups(only).empty
+
+
+def test_censored_volumes_have_no_part_in_the_correlations(study):
+    censored = np.zeros(VOLUMES, int)
+    censored[[3, 50, 51]] = 1
+    walk = np.random.default_rng(1).normal(size=(VOLUMES, 6)).cumsum(axis=0) / 20
+    table = pd.DataFrame(walk, columns=list(PARAMETERS)).assign(censored=censored)
+    write_tsv(study / "confounds.tsv", table, {})
+    operator = residual_operator(table, "motion6", tr=TR, highpass_s=100)
+    events = pd.read_csv(study / "events.tsv", sep="\t")
+    design = make_design(events, VOLUMES, TR, operator=operator, kept=censored == 0).table
+    write_tsv(study / "glm" / "design.tsv", design, {})
+    atoms = read_tsv(study / "dca" / "dictionary.tsv")
+    atoms["atom_005"] = -design["b"] + 100 * censored
+    write_tsv(study / "dca" / "dictionary.tsv", atoms, {})
+    found = compare(study, regress="motion6", confounds=study / "confounds.tsv")
+    row = found[(found["setup"] == "dca") & (found["event"] == "b")].iloc[0]
+    assert row["atom"] == 5
+    assert row["pcc"] == pytest.approx(1)
+    assert row["p"] < 0.05

@@ -1,0 +1,70 @@
+"""Fixtures, skips and the order of all tests."""
+
+import importlib.util
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+# What a marker needs that a machine may lack, and the reason to skip without it.
+NEEDS = {
+    "browser": (lambda: shutil.which("chromium"), "Chromium is not installed"),
+    "horovod": (lambda: importlib.util.find_spec("horovod"), "Horovod is not installed (make horovod)"),
+    "real_data": (lambda: os.environ.get("DCA_REAL_DATA"), "DCA_REAL_DATA names no folder of datasets"),
+    "gpu": (lambda: shutil.which("nvidia-smi"), "there is no GPU"),
+}
+SLOW = ("workflow", "browser", "horovod", "real_data")  # later ones start after the quick ones
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the fastest tests first; skip, with the reason, what the machine cannot run."""
+    items.sort(key=lambda item: sum(item.get_closest_marker(name) is not None for name in SLOW))
+    for marker, (present, reason) in NEEDS.items():
+        if not present():
+            for item in items:
+                if item.get_closest_marker(marker):
+                    item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> pytest.TestReport:
+    """Where nothing may be skipped, a skip is a failure."""
+    report = yield
+    if report.skipped and os.environ.get("DCA_NOTHING_SKIPPED"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped where nothing may be: {report.longrepr}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder with the real datasets, where DCA_REAL_DATA names one."""
+    return Path(os.environ["DCA_REAL_DATA"]).resolve()
+
+
+@pytest.fixture(scope="session")
+def fsl_standins(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder laid out like FSL's, with the programs of tests/standins and a coarse template."""
+    import nibabel as nib
+    import numpy as np
+    from nilearn import datasets, image
+
+    folder = tmp_path_factory.mktemp("standins")
+    sources = Path(__file__).parent / "standins"
+    for name in ("bin", "etc", "data/standard"):
+        (folder / name).mkdir(parents=True)
+    for source in sources.glob("*.py"):
+        if source.stem != "common":
+            name = source.name if source.stem == "gradient_unwarp" else source.stem
+            program = folder / "bin" / name
+            program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{source}" "$@"\n')
+            program.chmod(0o755)
+    (folder / "etc" / "fslversion").write_text("0.0-standin\n")
+    template = datasets.load_mni152_template(resolution=2)
+    coarse = nib.affines.from_matvec(np.diag([-8, 8, 8]), [90, -126, -72])  # left-handed, as FSL's own
+    coarse_template = image.resample_img(template, coarse, (24, 28, 24), force_resample=True)
+    for suffix in ("", "_brain"):
+        nib.save(coarse_template, folder / "data" / "standard" / f"MNI152_T1_2mm{suffix}.nii.gz")
+    return folder

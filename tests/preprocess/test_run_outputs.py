@@ -1,0 +1,84 @@
+"""What a run leaves besides its image: links, figures, summaries."""
+
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from dca.errors import ConfigError, ImageError
+from dca.preprocess.confounds import write_confounds
+from dca.preprocess.figures import carpet
+from dca.preprocess.link import link
+from dca.preprocess.run import preprocess_run
+from dca.preprocess.summary import temporal_snr, write_summary
+
+
+def test_compressed_input_is_linked(still, tmp_path):
+    for _ in range(2):  # a second run replaces the link
+        record = link(still, tmp_path / "out" / "desc-preproc_bold.nii.gz", tmp_path / "out" / "mean.nii.gz")
+    out = tmp_path / "out" / "desc-preproc_bold.nii.gz"
+    assert out.is_symlink()
+    assert out.resolve() == still.resolve()
+    assert record["method"] == "symbolic link"
+    mean = np.asarray(nib.load(tmp_path / "out" / "mean.nii.gz").dataobj)
+    np.testing.assert_allclose(mean, np.asarray(nib.load(still).dataobj).mean(axis=3), rtol=1e-4, atol=1e-3)
+
+
+def test_uncompressed_input_is_compressed(save, tmp_path):
+    source = save("bold.nii", np.random.default_rng(0).normal(size=(4, 4, 4, 5)).astype(np.float32))
+    link(source, tmp_path / "desc-preproc_bold.nii.gz", tmp_path / "mean.nii.gz")
+    out = tmp_path / "desc-preproc_bold.nii.gz"
+    assert not out.is_symlink()
+    np.testing.assert_array_equal(np.asarray(nib.load(out).dataobj), np.asarray(nib.load(source).dataobj))
+
+
+def test_damaged_input_is_not_linked(still, tmp_path):
+    still.write_bytes(still.read_bytes()[:-20_000])
+    with pytest.raises(ImageError, match="damaged"):
+        link(still, tmp_path / "out" / "desc-preproc_bold.nii.gz", tmp_path / "out" / "mean.nii.gz")
+    assert not list(tmp_path.glob("out/*"))
+
+
+def test_carpet_is_drawn_for_one_and_for_two_images(still, brain, save, tmp_path):
+    write_confounds(still, brain, tmp_path / "confounds.tsv")
+    filtered = save("filtered.nii.gz", np.asarray(nib.load(still).dataobj)[..., ::-1])
+    heights = []
+    for after in (still, filtered):
+        out = tmp_path / "carpet.png"
+        carpet(still, after, brain, tmp_path / "confounds.tsv", out, tr=0.72, title="sub-01")
+        image = imread(out)
+        assert image[..., :3].std() > 0.1
+        heights.append(image.shape[0])
+        first = out.read_bytes()
+        carpet(still, after, brain, tmp_path / "confounds.tsv", out, tr=0.72, title="sub-01")
+        assert out.read_bytes() == first
+    assert heights[1] > heights[0]
+
+
+def test_temporal_snr_is_mean_over_deviation(save):
+    rng = np.random.default_rng(0)
+    data = rng.normal(1000, 20, (8, 8, 8, 400)).astype(np.float32)
+    data[0, 0, 0], data[1, 1, 1, 3] = 5, np.nan
+    mask = save("mask.nii", np.ones((8, 8, 8), np.uint8))
+    assert temporal_snr(save("bold.nii", data), mask) == pytest.approx(50, rel=0.01)
+    assert temporal_snr(save("constant.nii", np.full((8, 8, 8, 4), 3, np.float32)), mask) is None
+
+
+def test_summary_gathers_the_steps(still, brain, tmp_path):
+    steps = [{"step": "mask", "mask_voxels": 12}, {"step": "confounds", "mean_fd_mm": None, "given": None}]
+    steps.append({"step": "motion", "unaligned_volumes": [3]})
+    summary = write_summary(
+        tmp_path / "summary.json", still, brain, run_id="sub-01", backend="none", steps=steps
+    )
+    assert json.loads((tmp_path / "summary.json").read_text()) == summary
+    assert (summary["volumes"], summary["mask_voxels"], summary["mean_fd_mm"]) == (30, 12, None)
+    assert summary["steps"] == steps
+    assert 5 < summary["tsnr_median"] < 200
+    assert summary["warnings"] == ["volumes [3] could not be aligned with the reference"]
+
+
+def test_a_backend_of_the_workflow_alone_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"preprocess.backend.*workflow only"):
+        preprocess_run(tmp_path / "bold.nii.gz", tmp_path / "out", tr=1.0, backend="fsl")

@@ -1,0 +1,114 @@
+"""Pictures: sides, signs, scales and what the filters are read from."""
+
+import base64
+import io
+
+import nibabel as nib
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+
+from dca.errors import ImageError, InputError, ModelError
+from dca.report.filters import first_layer_filters
+from dca.report.picture import embed_png
+from dca.report.results import Folder, RunResults, read_volume, records
+from dca.report.slices import Scale, Volume, atom_scale, draw_map, in_mm, peak, z_scale
+
+SCALE = Scale(10.0, 3.0, "z")
+
+
+def pixels(picture) -> np.ndarray:
+    packed = base64.b64decode(picture.uri.removeprefix("data:image/png;base64,"))
+    return np.asarray(Image.open(io.BytesIO(packed)).convert("RGB")).astype(int)
+
+
+@pytest.mark.parametrize("flip", [1, -1], ids=["RAS", "LAS"])
+def test_left_of_the_brain_is_drawn_left_whatever_the_storage_order(tmp_path, flip) -> None:
+    size = 12
+    affine = np.diag([flip * 10.0, 10, 10, 1])
+    affine[:3, 3] = [-flip * 55, -55, -55]
+    data = np.zeros((size, size, size), np.float32)
+    voxel = np.rint(np.linalg.solve(affine, [-35, 5, 5, 1]))[:3].astype(int)
+    data[tuple(voxel)] = 9
+    nib.save(nib.Nifti1Image(data, affine), tmp_path / "z.nii.gz")
+    values = read_volume(tmp_path / "z.nii.gz")
+    cut = peak(values)
+    assert in_mm(values, cut) == (-35, 5, 5)
+    brain = Volume(np.ones_like(values.data), values.affine)
+    image = pixels(draw_map(values, brain, brain, cut, SCALE, "a hot voxel"))
+    axial = image[: int(0.8 * len(image)), image.shape[1] * 2 // 3 :]
+    hot = (axial[..., 0] - axial[..., 2]) > 60
+    assert hot.any()
+    assert np.flatnonzero(hot.any(axis=0)).max() < axial.shape[1] / 2
+
+
+@given(arrays(np.float64, 8, elements=st.floats(allow_nan=True, allow_infinity=True)))
+def test_zero_and_unknown_are_transparent_and_signs_fade_alike(values) -> None:
+    alpha = SCALE.rgba(values)[..., 3]
+    assert np.all(alpha[~np.isfinite(values) | (values == 0)] == 0)
+    assert np.all(alpha[np.isfinite(values) & (np.abs(values) >= SCALE.threshold)] == 1)
+    np.testing.assert_array_equal(alpha, SCALE.rgba(-values)[..., 3])
+
+
+def test_positive_is_warm_and_negative_cold() -> None:
+    warm, cold = SCALE.rgba(np.array([5.0, -5.0]))[:, :3]
+    assert warm[0] > warm[2] and cold[2] > cold[0]
+
+
+def test_scales_hold_without_any_value() -> None:
+    assert z_scale([]).limit > z_scale([]).threshold > 0
+    assert atom_scale([np.zeros((2, 2, 2))]).limit > 0
+    assert z_scale([np.array([0, np.nan, -20.0])]).limit == pytest.approx(20)
+
+
+def test_peak_is_the_largest_value_or_the_strongest() -> None:
+    data = np.zeros((3, 3, 3), np.float32)
+    data[0, 1, 2], data[2, 1, 0], data[1, 1, 1] = 4, -9, np.nan
+    assert peak(Volume(data, np.eye(4))) == (0, 1, 2)
+    assert peak(Volume(data, np.eye(4)), two_sided=True) == (2, 1, 0)
+
+
+def test_one_volume_of_a_map_file_is_found_by_event_and_turned(finished) -> None:
+    run = RunResults(records(finished.runs)[0], Folder(finished.results))
+    path = finished.results / "decompose" / "raw" / run.run_id / "maps.nii.gz"
+    expected = nib.as_closest_canonical(nib.load(path)).get_fdata()[..., 1]
+    found = run.atom_map("raw", 1, -1, run.events[1])
+    np.testing.assert_allclose(found.data, -expected, rtol=1e-6)
+    assert run.atom_map("raw", 11, 1, run.events[1]) is None
+
+
+def test_filters_are_read_as_stored(finished) -> None:
+    filters, tr = first_layer_filters(finished.results / "train" / "model")
+    assert filters.shape == (21, 32) and tr == 0.72
+    np.testing.assert_allclose(filters[10], 1, rtol=1e-6)
+
+
+def test_filters_are_those_of_the_model(tmp_path) -> None:
+    from dca.model import Architecture, build, save_model
+
+    model = build(
+        Architecture.from_config(
+            {"preset": "paper", "features": [3, 4], "filters": [5, 3], "pooling": [2]}, 32
+        )
+    )
+    save_model(model, tmp_path, {"tr": 2.0})
+    filters, tr = first_layer_filters(tmp_path)
+    np.testing.assert_array_equal(filters, model.encoder[0].get_weights()[0][:, 0, :])
+    assert tr == 2.0
+
+
+def test_what_is_no_model_is_one_line(tmp_path) -> None:
+    with pytest.raises(ModelError):
+        first_layer_filters(tmp_path)
+
+
+def test_what_is_no_image_is_one_line(tmp_path) -> None:
+    (tmp_path / "x.nii.gz").write_bytes(b"nothing")
+    with pytest.raises(ImageError, match=r"x\.nii\.gz: cannot be read"):
+        read_volume(tmp_path / "x.nii.gz")
+    (tmp_path / "x.png").write_bytes(b"nothing")
+    with pytest.raises(InputError, match="not a readable image"):
+        embed_png(tmp_path / "x.png", "nothing")

@@ -1,0 +1,234 @@
+"""Both pages on a fabricated study: what they say, what they leave out, what they survive."""
+
+import base64
+import dataclasses
+import io
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dca.errors import OutputError
+from dca.files import read_json, write_json
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+class Parsed(HTMLParser):
+    """Tags, addresses, images and text of a page."""
+
+    def __init__(self, page: Path) -> None:
+        super().__init__()
+        self.tags, self.attributes, self.addresses, self.images, self.ids = set(), set(), [], [], []
+        self.text = ""
+        self._skip = False
+        self.feed(page.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self._skip = tag == "style"
+        found = dict(attrs)
+        self.attributes |= found.keys()
+        self.addresses += [found[name] for name in ("href", "src") if name in found]
+        self.ids += [found["id"]] if "id" in found else []
+        if tag == "img":
+            self.images.append(found)
+
+    def handle_endtag(self, tag):
+        self._skip = False
+
+    def handle_data(self, data):
+        if not self._skip:
+            self.text += data
+
+
+def test_pages_hold_their_sections_images_and_links(finished, pages) -> None:
+    index = Parsed(pages["index"])
+    assert {"summary", "runs", "motion", "training", "comparison", "methods", "notes", "settings"} <= set(
+        index.ids
+    )
+    assert len(index.images) == 5  # motion, losses, filters, timeline, excess
+    for run in finished.runs:
+        assert f"{run.subject}.html" in index.addresses
+        assert f"{run.subject}.html#{run.run_id}" in index.addresses
+        assert run.run_id in Parsed(pages[run.subject]).ids
+    # motion, carpet, mask; per event three maps and a time course; one contrast
+    assert len(Parsed(pages["01"]).images) == 3 + 3 * 4 + 1
+    assert len(Parsed(pages["03"]).images) == 3
+
+
+def test_no_address_outside_the_folder_and_no_script(pages) -> None:
+    for page in pages.values():
+        parsed = Parsed(page)
+        assert not parsed.tags & {"script", "iframe", "object", "embed", "form"}
+        assert not any(name.startswith("on") or name == "style" for name in parsed.attributes)
+        for address in parsed.addresses:
+            assert re.fullmatch(r"data:.*|#[\w-]+|\w+\.html(#[\w-]+)?", address[:200]), address[:80]
+        assert "url(" not in page.read_text(encoding="utf-8")
+        assert page.stat().st_size < 5e6
+
+
+def test_images_can_be_read_have_alt_text_and_are_not_blank(pages) -> None:
+    for page in pages.values():
+        for found in Parsed(page).images:
+            packed = base64.b64decode(found["src"].removeprefix("data:image/png;base64,"))
+            image = Image.open(io.BytesIO(packed)).convert("RGB")
+            assert np.asarray(image).std() > 1
+            assert len(found["alt"]) > 10
+            assert abs(image.width / image.height - int(found["width"]) / int(found["height"])) < 0.05
+
+
+def test_ids_are_unique(pages) -> None:
+    for page in pages.values():
+        ids = Parsed(page).ids
+        assert len(ids) == len(set(ids))
+
+
+def test_bare_pcc_is_always_called_uncorrected(pages) -> None:
+    index, subject = Parsed(pages["index"]).text, Parsed(pages["01"]).text
+    assert "Too few subjects to judge" in index and "The bare PCC is never used" in index
+    assert "best |PCC|, uncorrected" in index
+    for mention in re.findall(r"\|PCC\| [\d.]+.{12}", subject):
+        assert mention.endswith("uncorrected"), mention
+
+
+def test_same_input_same_pages_wherever_the_results_lie(finished, pages, tmp_path) -> None:
+    shutil.copytree(finished.results, tmp_path / "elsewhere")
+    moved = dataclasses.replace(finished, results=tmp_path / "elsewhere")
+    for name in ("index", "03"):
+        assert moved.write(name, tmp_path / "again.html").read_bytes() == pages[name].read_bytes()
+
+
+def test_rows_as_dicts_with_joined_events_give_the_same_page(sketched, tmp_path) -> None:
+    rows = [{**vars(run), "events": ";".join(run.events)} for run in sketched.runs]
+    as_dicts = dataclasses.replace(sketched, runs=rows).write("01", tmp_path / "x.html")
+    assert as_dicts.read_bytes() == sketched.write("01").read_bytes()
+
+
+def test_resting_state_is_said(pages) -> None:
+    text = Parsed(pages["03"]).text
+    assert "Resting state" in text and "no events" in text
+
+
+@pytest.mark.parametrize(
+    ("stage", "page", "said"),
+    [
+        ("preprocess", "01", "Motion estimation: not run."),
+        ("preprocess", "index", "Not known"),
+        ("signals", "01", "Signals: not run."),
+        ("signals", "index", "0 of 3 in"),
+        ("train", "index", "Training: not run."),
+        ("decompose", "01", "Dictionary of dca: not run."),
+        ("glm", "01", "GLM: not run."),
+        ("compare", "01", "Comparison: not run."),
+        ("compare", "index", "Group comparison: not run."),
+    ],
+)
+def test_missing_stage_is_said(sketched, stage, page, said) -> None:
+    shutil.rmtree(sketched.results / stage)
+    text = Parsed(sketched.write(page)).text
+    assert said in text
+    assert "Error (report)" not in text
+
+
+def test_maps_of_atoms_are_shown_without_a_comparison_and_without_a_glm(sketched) -> None:
+    shutil.rmtree(sketched.results / "compare")
+    shutil.rmtree(sketched.results / "glm")
+    parsed = Parsed(sketched.write("01"))
+    assert len(parsed.images) == 3 + 3
+    assert "the peak of the dca map" in parsed.text
+
+
+@pytest.mark.parametrize("page", ["index", "01"])
+def test_nothing_run_yet(sketched, page) -> None:
+    shutil.rmtree(sketched.results)
+    assert "None were recorded." in Parsed(sketched.write(page)).text
+
+
+def test_damaged_files_are_listed_and_the_rest_shown(sketched) -> None:
+    damaged = [
+        "preprocess/{id}/mean.nii.gz",
+        "preprocess/{id}/confounds.tsv",
+        "preprocess/{id}/carpet.png",
+        "preprocess/{id}/summary.json",
+        "signals/{id}.h5",
+        "decompose/raw/{id}/maps.nii.gz",
+        "decompose/dca/{id}/dictionary.tsv",
+    ]
+    paths = [path.format(id=sketched.runs[0].run_id) for path in damaged]
+    for path in paths:
+        whole = (sketched.results / path).read_bytes()
+        empty = path.endswith((".tsv", ".json"))
+        (sketched.results / path).write_bytes(b"" if empty else whole[: len(whole) // 2])
+    parsed = Parsed(sketched.write("01"))
+    for path in paths:
+        assert f"Error (report): {path}" in " ".join(parsed.text.split()), path
+    assert len(parsed.images) == 4  # GLM, dca, time course, contrast
+
+
+def test_hostile_text_stays_text(sketched) -> None:
+    sketched.config["input"]["path"] = HOSTILE
+    folder = sketched.results / "decompose" / "raw" / sketched.runs[0].run_id
+    summary = read_json(folder / "summary.json")
+    write_json(folder / "summary.json", {**summary, HOSTILE: HOSTILE, "warnings": [HOSTILE]})
+    for name in ("index", "01"):
+        parsed = Parsed(sketched.write(name))
+        assert "script" not in parsed.tags
+        assert parsed.text.count(HOSTILE) >= 2
+
+
+def test_hostile_event_names_stay_text(sketched, fabricate, tmp_path) -> None:
+    event = '<img src=x onerror="alert(1)">'
+    study = fabricate(tmp_path / "hostile", events=(event,))
+    for name in ("index", "01"):
+        parsed = Parsed(study.write(name))
+        assert "onerror" not in parsed.attributes
+        assert event in parsed.text
+
+
+def test_log_warnings_are_shown_without_time_and_without_others_noise(sketched) -> None:
+    log = sketched.results / "logs" / "signals" / f"{sketched.runs[0].run_id}.log"
+    log.parent.mkdir(parents=True)
+    log.write_text(
+        "2026-01-01 10:00:00,000 INFO dca.signals: read\n"
+        "2026-01-01 10:00:01,000 WARNING dca.signals: 3 voxels are constant\n"
+        "2026-01-01 10:00:02,000 WARNING tensorflow: some noise\n"
+    )
+    for name in ("index", "01"):
+        text = Parsed(sketched.write(name)).text
+        assert "3 voxels are constant" in text
+        assert "some noise" not in text and "10:00" not in text
+    assert "3 voxels are constant" not in Parsed(sketched.write("03")).text
+
+
+def test_methods_follow_the_settings(sketched, tmp_path) -> None:
+    first = Parsed(sketched.write("index")).text
+    sketched.config["preprocess"].update(smooth_mm=5, highpass_s=0)
+    sketched.config["train"]["mode"] = "single"
+    second = Parsed(sketched.write("index")).text
+    assert "high-pass filtered at 100 s" in first and "high-pass" not in second
+    assert "5 mm FWHM" in second and "in one process" in second and "2 workers" in first
+    sketched.config["preprocess"].update(regress="motion24", censor_fd_mm=0.5)
+    third = Parsed(sketched.write("index")).text
+    assert "Twenty-four motion terms" in third and "above 0.5 mm were left out" in third
+    assert "six motion parameters" in first and "six motion parameters" not in third
+
+
+def test_a_run_beyond_a_limit_is_named(sketched) -> None:
+    summary = sketched.results / "preprocess" / sketched.runs[0].run_id / "summary.json"
+    write_json(summary, {**read_json(summary), "mean_fd_mm": 0.4})
+    assert "above the limit" not in Parsed(sketched.write("index")).text
+    sketched.config["preprocess"]["limits"]["mean_fd_mm"] = 0.3
+    for name in ("index", "01"):
+        assert "0.4 mm is above the limit of 0.3 mm" in Parsed(sketched.write(name)).text
+    assert "above the limit" not in Parsed(sketched.write("03")).text
+
+
+def test_unwritable_place_is_one_line(sketched, tmp_path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        sketched.write("03", tmp_path / "file" / "03.html")

@@ -1,0 +1,18 @@
+"""Stand-in for susan: a Gaussian kernel that takes no heed of edges."""
+
+import numpy as np
+from common import load, run_as_program, save
+from scipy.ndimage import gaussian_filter
+
+
+def main(arguments: list[str]) -> None:
+    source, _threshold, sigma, dimension, median, usans, guide, _guide_threshold, out = arguments
+    assert (dimension, median, usans) == ("3", "1", "1")
+    image = load(source)
+    assert load(guide).shape == image.shape[:3]
+    width = float(sigma) / np.array(image.header.get_zooms()[:3])
+    save(gaussian_filter(np.asarray(image.dataobj, dtype=float), (*width, 0)), image, out)
+
+
+if __name__ == "__main__":
+    run_as_program(main)

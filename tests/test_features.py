@@ -1,0 +1,83 @@
+import h5py
+import numpy as np
+import pytest
+
+from dca.errors import ModelError, ShardError
+from dca.features import Features, encode
+from dca.model import Architecture, build, save_model
+from dca.signals import Shard, write_shard
+
+
+def make_shard(path, rows=23, length=40, tr=2.0):
+    signals = np.random.default_rng(0).standard_normal((rows, length)).astype(np.float32)
+    attributes = {
+        "run_id": path.stem, "subject": "s", "tr": tr, "affine": np.eye(4),
+        "shape": (rows, 1, 1), "space": None, "seed": 0,
+        "source": "b", "mask": "m", "source_sha256": "1", "mask_sha256": "2",
+        "preprocessing": {"highpass_s": 100}, "excluded": {"constant": 2},
+    }  # fmt: skip
+    voxel = np.random.default_rng(1).permutation(rows)
+    write_shard(
+        path,
+        [signals],
+        length=length,
+        voxel=voxel,
+        mean=np.zeros(rows),
+        std=np.ones(rows),
+        attributes=attributes,
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    model = build(Architecture(40, (3, 4), (5, 3), (2,), 6, 0.006, True), seed=2)
+    save_model(model, folder, {"tr": 2.0, "preprocessing": [{"highpass_s": 100}]})
+    return model, folder
+
+
+@pytest.mark.parametrize("batch", [5, 23, 512])
+def test_every_row_is_encoded_in_the_order_of_the_shard(trained, tmp_path, batch):
+    model, folder = trained
+    shard = make_shard(tmp_path / "run 1.h5")
+    out = tmp_path / "features" / "run 1.h5"
+    assert encode(shard, folder, out, batch=batch) == 23
+    with Features(out) as features, Shard(shard) as source:
+        assert (features.n_voxels, features.hidden, features.run_id) == (23, 6, "run 1")
+        expected = model.encode(source.read(0, 23)).numpy()
+        np.testing.assert_allclose(features.read(0, 23), expected, atol=1e-6)
+        np.testing.assert_array_equal(features.voxel, source.voxel)
+        blocks = list(features.blocks(10))
+        assert [start for start, _ in blocks] == [0, 10, 20]
+        np.testing.assert_array_equal(np.concatenate([b for _, b in blocks]), features.read(0, 23))
+    with h5py.File(out) as written, h5py.File(shard) as source:
+        assert set(written.attrs) == set(source.attrs) | {"model_sha256"}
+        assert written["H"].dtype == np.float32
+
+
+def test_encoding_twice_gives_the_same_bytes(trained, tmp_path):
+    shard = make_shard(tmp_path / "run.h5")
+    for name in ("one", "two"):
+        encode(shard, trained[1], tmp_path / name / "f.h5")
+    assert (tmp_path / "one" / "f.h5").read_bytes() == (tmp_path / "two" / "f.h5").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"), [({"length": 44}, "44"), ({"tr": 2.5}, r"TR of 2 s, run has 2\.5 s")]
+)
+def test_a_run_that_the_model_is_not_for_is_refused(trained, tmp_path, change, problem):
+    shard = make_shard(tmp_path / "run.h5", **change)
+    with pytest.raises(ModelError, match=problem):
+        encode(shard, trained[1], tmp_path / "f.h5")
+    assert [p.name for p in tmp_path.iterdir()] == ["run.h5"]
+
+
+def test_files_that_are_not_features_are_refused(tmp_path):
+    with pytest.raises(ShardError, match="does not exist"):
+        Features(tmp_path / "none.h5")
+    (tmp_path / "text.h5").write_text("no HDF5")
+    with pytest.raises(ShardError, match="not HDF5"):
+        Features(tmp_path / "text.h5")
+    with pytest.raises(ShardError, match="not a file of features"):
+        Features(make_shard(tmp_path / "shard.h5"))

@@ -1,0 +1,214 @@
+"""What the loss or the failure of any part of a Downpour job does; real processes, one job at a time."""
+
+import os
+import signal
+import subprocess
+import time
+from dataclasses import replace
+
+import h5py
+import numpy as np
+import pytest
+
+from dca.errors import TrainingError
+from dca.files import read_tsv
+from dca.train import lock
+from dca.train.downpour.crew import MAX_RESTARTS
+from dca.train.lock import sole_training
+
+pytestmark = [
+    pytest.mark.horovod,
+    pytest.mark.timeout(300),
+    pytest.mark.xdist_group("processes"),
+]
+
+
+def test_a_lost_worker_is_replaced_and_the_epoch_completes(make_job, start, check_complete):
+    job = make_job(epochs=12, checkpoint_s=0.1, servers=2)
+    running = start(job)
+    running.wait_for_update(20)
+    roles = {"job", "supervisor", "nursery", "server 0", "server 1", "worker 0", "worker 1"}
+    assert running.members().keys() == roles | {f"agent {i}" for i in ("0.0", "0.1", "1.0", "1.1")}
+    running.kill("worker 1")
+    running.wait_for_update(80)
+    running.kill("agent 0.1")
+    outcome = running.outcome()
+    check_complete(job, outcome)
+    assert outcome.details["restarts_by_worker"] == [1, 1]
+    timeline = read_tsv(job.folder / "timeline.tsv")
+    starts = timeline[(timeline["worker"] == 1) & (timeline["phase"] == "start-up")]
+    assert len(starts) == 2
+    # Worker 0 went on while the successor of worker 1 came up.
+    begin, end = starts[["start_s", "end_s"]].iloc[1]
+    computing = timeline[(timeline["worker"] == 0) & (timeline["phase"] == "compute")]
+    assert ((computing["start_s"] > begin) & (computing["start_s"] < end)).any()
+
+
+def test_the_rows_of_a_worker_that_is_lost_for_good_go_to_the_others(make_job, start):
+    job = make_job(workers=3, epochs=30, warmup_steps=0, checkpoint_s=0.1, servers=2)
+    running = start(job)
+    running.wait_for_update(20)
+    for _ in range(MAX_RESTARTS + 1):
+        running.kill_next("worker 1")
+        running.wait_for_update(running.last_checkpoint() + 10)
+    outcome = running.outcome()
+    assert outcome.details["lost_workers"].keys() == {"1"}
+    assert outcome.details["restarts_by_worker"] == [0, MAX_RESTARTS, 0]
+    # Every row once per epoch, all the same.
+    assert outcome.samples == sum(outcome.details["rows_by_worker"]) == job.workload.data.rows * 30
+    assert outcome.rows_left == 0
+    history = read_tsv(job.folder / "history.tsv")
+    train = history[history["split"] == "train"]
+    assert sorted(train["step"]) == list(range(1, outcome.updates + 1))
+    assert set(train["epoch"]) == set(range(30))
+
+
+def test_a_worker_that_stands_still_holds_up_nobody(make_job, start, check_complete):
+    job = make_job(epochs=40, checkpoint_s=0.1, overlap=True, warmup_steps=10)
+    running = start(job)
+    running.wait_for_update(20)
+    running.kill("worker 0", signal.SIGSTOP)
+    stopped = running.last_checkpoint()
+    running.wait_for_update(stopped + 150)  # worker 1 alone
+    running.kill("worker 0", signal.SIGCONT)
+    outcome = running.outcome()
+    check_complete(job, outcome)
+    assert outcome.details["restarts_by_worker"] == [0, 0]
+    # What it had begun before was pushed after, and its age was counted.
+    assert max(map(int, outcome.details["staleness"])) >= 100
+
+
+@pytest.mark.parametrize("servers", [1, 2])
+def test_whatever_ends_a_job_a_rerun_completes_it(make_job, start, check_complete, servers):
+    job = make_job(epochs=25, checkpoint_s=0.1, servers=servers)
+    running = start(job)
+    running.wait_for_update(20)
+    begin = time.monotonic()
+    running.kill(f"server {servers - 1}")
+    text = running.end()
+    assert time.monotonic() - begin < 60
+    assert running.process.returncode == 9
+    assert f"a parameter server was lost: server {servers - 1} ended with SIGKILL" in text
+    assert "goes on from update" in text
+
+    last = running.last_checkpoint()
+    running = start(job)
+    running.wait_for_update(last + 20)
+    running.kill("job", signal.SIGTERM)
+    running.end()
+    assert running.process.returncode == -signal.SIGTERM
+
+    if servers == 1:
+        last = running.last_checkpoint()
+        running = start(job)
+        running.wait_for_update(last + 20)
+        running.kill("supervisor")
+        text = running.end()
+        assert running.process.returncode == 9
+        assert "the supervisor of the training ended (SIGKILL)" in text
+
+        last = running.last_checkpoint()
+        running = start(job)
+        running.wait_for_update(last + 20)
+        running.kill("job")
+        running.end()
+
+    outcome = start(job).outcome()
+    check_complete(job, outcome)
+    assert outcome.validation.total < outcome.details["initial_validation_loss"]["loss"]
+
+
+def test_a_folder_is_locked_until_the_last_process_of_a_killed_job_has_ended(make_job, start, monkeypatch):
+    job = make_job(epochs=100, checkpoint_s=0.1)
+    running = start(job)
+    running.wait_for_update(20)
+    supervisor = running.members()["supervisor"]
+    os.kill(supervisor, signal.SIGSTOP)
+    running.kill("job")
+    running.process.wait()
+    monkeypatch.setattr(lock, "WAIT_S", 1)
+    try:
+        with pytest.raises(TrainingError, match="is being trained into"), sole_training(job.folder):
+            pass
+    finally:
+        os.kill(supervisor, signal.SIGCONT)
+    monkeypatch.setattr(lock, "WAIT_S", 60)
+    with sole_training(job.folder):
+        assert not running.members()
+
+
+def test_a_worker_with_bad_gradients_is_stopped_and_the_others_go_on(make_job, start):
+    job = make_job(epochs=3, servers=2)
+    for own in job.workload.data.train:  # the rows of worker 1
+        with h5py.File(own.path, "r+") as file:
+            file["signals"][own.stop // 2 :] = np.nan
+    outcome = start(job).outcome()
+    assert outcome.details["rows_by_worker"] == [360, 0]
+    assert outcome.rejected == 20
+    assert "its last 20 gradients were not finite" in outcome.details["lost_workers"]["1"]
+    assert np.isfinite(outcome.weights).all()
+
+
+def test_bad_gradients_of_all_end_the_job(make_job, start):
+    job = make_job(epochs=3, workers=1)
+    for own in job.workload.data.train:
+        with h5py.File(own.path, "r+") as file:
+            file["signals"][:] = np.inf
+    running = start(job)
+    text = running.end()
+    assert running.process.returncode == 9
+    assert "no worker is left; the last: its last 20 gradients were not finite" in text
+
+
+def test_a_damaged_or_missing_shard_is_named(make_job, start):
+    damaged, missing = make_job("damaged"), make_job("missing")
+    path = damaged.workload.data.train[0].path
+    content = bytearray(path.read_bytes())
+    content[len(content) // 4 :] = b""
+    path.write_bytes(content)
+    missing.workload.data.train[1].path.unlink()
+    for job, name, problem in ((damaged, "damaged-0.h5", ""), (missing, "missing-1.h5", "does not exist")):
+        running = start(job)
+        text = running.end()
+        assert running.process.returncode == 9
+        last = text.strip().splitlines()[-1]
+        assert f"{name}: {problem}" in last and "; " in last
+
+
+def test_a_full_disk_ends_the_job_and_a_rerun_completes_it(make_job, start, check_complete, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("only root can make a small disk here")
+    try:
+        job = replace(make_job(epochs=25, checkpoint_s=0.1), folder=disk / "out")
+        running = start(job)
+        running.wait_for_update(20)
+        with open(disk / "filler", "wb", buffering=0) as filler:
+            for size in (4096, 1):
+                with pytest.raises(OSError, match="No space"):
+                    while True:
+                        filler.write(bytes(size))
+        text = running.end()
+        assert running.process.returncode == 9
+        assert "No space left on device" in text.strip().splitlines()[-1]
+        (disk / "filler").unlink()
+        outcome = start(job).outcome()
+        check_complete(job, outcome)
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_checkpoint_of_another_training_is_not_used(make_job, start, check_complete):
+    job = make_job(epochs=25, checkpoint_s=0.1)
+    running = start(job)
+    running.wait_for_update(20)
+    running.kill("job", signal.SIGTERM)
+    running.end()
+    other = replace(job, settings=replace(job.settings, epochs=1, learning_rate=0.02))
+    running = start(other)
+    text = running.end()
+    assert "it belongs to other data, another model or other settings" in text
+    assert "training starts afresh" in text
+    check_complete(other, running.outcome())

@@ -1,0 +1,60 @@
+import os
+import threading
+import time
+from contextlib import suppress
+from types import SimpleNamespace
+
+import pytest
+
+from dca.train.downpour.channel import Channel, ChannelClosedError
+from dca.train.downpour.servers import Servers
+from dca.train.downpour.shared import SharedVector
+from dca.train.downpour.state import ServerState
+
+
+@pytest.fixture
+def server_end():
+    """The servers of a job without a process, and the channel that is its only server's end."""
+    ends = []
+
+    def start(role, fds, task):
+        ends.append(Channel(os.dup(fds["supervisor"])))
+        return SimpleNamespace(role=role, status=None)
+
+    vector = SharedVector.create("state", 4)
+    settings = SimpleNamespace(
+        servers=1, optimizer="sgd", learning_rate=0.1, ramp_steps=0, compression="none", max_steps=None,
+        max_staleness=None, warmup_loss=None,
+    )  # fmt: skip
+    job = SimpleNamespace(settings=settings, cores=1)
+    start_of_it = SimpleNamespace(
+        length=4, state=ServerState(), vector=vector, snapshot=vector, warmup_steps=0
+    )
+    yield Servers(job, start_of_it, SimpleNamespace(start=start)), ends[0]
+    ends[0].close()
+    vector.close()
+
+
+def test_messages_that_never_cease_do_not_keep_the_supervisor_from_the_rest(server_end):
+    servers, end = server_end
+    ceased = threading.Event()
+
+    def tell():
+        with suppress(ChannelClosedError):
+            while not ceased.is_set():
+                end.send({"kind": "update"})
+
+    thread = threading.Thread(target=tell)
+    thread.start()
+    begin = time.monotonic()
+    try:
+        for _ in servers.listen(0.05):
+            time.sleep(0.001)
+            if time.monotonic() > begin + 5:
+                ceased.set()  # else this test would not end either
+        assert not ceased.is_set()
+    finally:
+        ceased.set()
+        for _ in servers.listen(1):
+            pass
+        thread.join()

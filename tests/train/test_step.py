@@ -1,0 +1,69 @@
+import importlib.util
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dca.model import build
+from dca.train.flat import get_flat
+from dca.train.step import GradientStep
+
+
+@pytest.fixture(scope="module")
+def reference():
+    path = Path(__file__).parents[1] / "model" / "reference.py"
+    spec = importlib.util.spec_from_file_location("reference", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def batch():
+    return np.random.default_rng(2).standard_normal((7, 40)).astype(np.float32)
+
+
+@pytest.mark.parametrize("switches", [True, False])
+def test_the_gradient_is_that_of_eq_5_in_numpy(reference, tiny, batch, switches):
+    a = replace(tiny, switches=switches, penalty=0.3)
+    model = build(a, seed=4)
+    gradient, losses = GradientStep(model, a.penalty)(batch)
+    flat, x = get_flat(model).astype(np.float64), batch.astype(np.float64)
+    assert losses.total == pytest.approx(reference.loss(a, flat, x), rel=1e-5)
+    assert losses.total == losses.reconstruction + losses.feature
+    random = np.random.default_rng(0)
+    for _ in range(5):
+        direction = random.standard_normal(flat.size)
+        h = 1e-6
+        slope = (reference.loss(a, flat + h * direction, x) - reference.loss(a, flat - h * direction, x)) / (
+            2 * h
+        )
+        assert gradient @ direction == pytest.approx(slope, rel=1e-3, abs=1e-3)
+
+
+@pytest.mark.parametrize("micro_batch", [1, 3, 6])
+def test_micro_batches_add_up_to_the_whole(tiny, batch, micro_batch):
+    model = build(tiny)
+    whole, losses = GradientStep(model, tiny.penalty, 512)(batch)
+    step = GradientStep(model, tiny.penalty, micro_batch)
+    gradient, parts = step(batch)
+    np.testing.assert_allclose(gradient, whole, atol=1e-5 * np.abs(whole).max())
+    np.testing.assert_allclose(parts, losses, rtol=1e-6)
+    np.testing.assert_allclose(step.evaluate(batch), losses, rtol=1e-6)
+
+
+def test_gradients_are_new_arrays_and_batch_sizes_make_no_new_graph(tiny, batch):
+    step = GradientStep(build(tiny), tiny.penalty, 4)
+    first, _ = step(batch)
+    kept = first.copy()
+    for size in (1, 3, 6):
+        step(batch[:size])
+    np.testing.assert_array_equal(first, kept)
+    assert first.dtype == np.float32
+    assert step._gradient.experimental_get_tracing_count() == 1
+
+
+def test_an_empty_batch_is_refused(tiny):
+    with pytest.raises(ValueError, match="at least one row"):
+        GradientStep(build(tiny), 0.0)(np.empty((0, 40), np.float32))

@@ -1,0 +1,55 @@
+import json
+
+import pytest
+
+from dca.errors import ConfigError
+from dca.files import checksum, read_json
+from dca.model import Architecture, load_model
+from dca.train import TrainSettings, train
+
+SMALL = {"features": [3, 4], "filters": [5, 3], "pooling": [2]}
+
+
+@pytest.fixture
+def settings():
+    return TrainSettings(mode="single", batch_size=10, learning_rate=0.05)
+
+
+def test_a_training_ends_in_a_model_a_record_and_a_summary(make_shard, settings, tmp_path):
+    folder = tmp_path / "results" / "train"
+    summary = train([make_shard("a")], [make_shard("b")], folder, SMALL, settings, 0, model_extra={"x": 1})
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "history.json", "history.tsv", "model", "summary.json", "timeline.json", "timeline.tsv",
+    ]  # fmt: skip
+    assert read_json(folder / "summary.json") == json.loads(json.dumps(summary))
+    assert (summary["updates"], summary["samples"], summary["validation"]) == (5, 50, "subjects")
+    assert summary["rows_left"] == 0
+    assert summary["validation_loss"].keys() == {"loss", "reconstruction_loss", "feature_loss"}
+    model, card = load_model(folder / "model")
+    assert model.architecture == Architecture.from_config(SMALL, 40)
+    assert summary["parameters"] == card["parameters"]
+    assert (card["tr"], card["normalisation"], card["config"]) == (2.0, "zscore per voxel", {"x": 1})
+    assert (card["preprocessing"], card["trained_on"]) == ([{"highpass_s": 100}], ["a"])
+
+
+def test_a_forced_repetition_trains_again_to_the_same_files(make_shard, settings, tmp_path):
+    shard, weights = make_shard("a"), tmp_path / "train" / "model" / "model.weights.h5"
+    train([shard], [], tmp_path / "train", SMALL, settings, 0)
+    before = checksum(weights)
+    weights.unlink()
+    train([shard], [], tmp_path / "train", SMALL, settings, 0)
+    assert checksum(weights) == before
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_a_smoke_run_with_hardly_any_rows(make_shard, tmp_path, rows):
+    shard = make_shard("a", rows=rows)
+    summary = train([shard], [], tmp_path / "train", SMALL, TrainSettings(mode="single"), 0)
+    assert summary["updates"] == 1
+    assert summary["validation"] == ("nothing" if rows == 1 else "rows")
+    assert (summary["validation_loss"] is None) == (rows == 1)
+
+
+def test_an_architecture_for_another_length_is_refused(make_shard, settings, tmp_path):
+    with pytest.raises(ConfigError, match="44 time points"):
+        train([make_shard("a")], [], tmp_path, Architecture.from_config(SMALL, 44), settings, 0)

@@ -1,0 +1,80 @@
+"""Backend fsl in the real workflow, with stand-ins for FSL's programs."""
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from dca.files import read_json, read_tsv
+
+pytestmark = [
+    pytest.mark.workflow,
+    pytest.mark.xdist_group("fsl"),
+    pytest.mark.timeout(900),
+]
+
+RUN = "sub-01_task-motor"
+PREPROCESSED = ("--until", "summarise_preprocessing", "extract_signals")
+NATIVE_COLUMNS = ["trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z", "framewise_displacement"]
+
+
+@pytest.fixture
+def fsl(monkeypatch, fsl_standins):
+    monkeypatch.setenv("FSLDIR", str(fsl_standins))
+    return fsl_standins
+
+
+def test_backend_fsl_makes_the_files_that_native_makes(new_study, fsl):
+    study = new_study(demo={"subjects": 1}, preprocess={"backend": "fsl"})
+    study.snakemake(*PREPROCESSED)
+    folder = study.results / "preprocess" / RUN
+    names = ["desc-preproc_bold.nii.gz", "mask.nii.gz", "mean.nii.gz", "confounds.tsv", "summary.json"]
+    assert [name for name in [*names, "carpet.png"] if not (folder / name).is_file()] == []
+    assert set(NATIVE_COLUMNS) <= set(read_tsv(folder / "confounds.tsv").columns)
+    bold, mask = (nib.load(folder / name) for name in names[:2])
+    assert bold.shape[:3] == mask.shape
+    inside = np.asarray(bold.dataobj)[np.asarray(mask.dataobj) > 0]
+    assert np.isfinite(inside).any()
+    steps = read_json(folder / "summary.json")["steps"]
+    assert "0.0-standin" in str(steps)
+    assert list(folder.glob("*step.json")) == []
+    assert [path.name for path in folder.glob("*_bold.nii.gz")] == [names[0]]
+
+
+def test_mode_feat_makes_the_same_files(new_study, fsl):
+    study = new_study(demo={"subjects": 1}, preprocess={"backend": "fsl", "fsl": {"mode": "feat"}})
+    study.snakemake(*PREPROCESSED)
+    folder = study.results / "preprocess" / RUN
+    names = ["desc-preproc_bold.nii.gz", "mask.nii.gz", "mean.nii.gz", "confounds.tsv", "summary.json"]
+    assert [name for name in [*names, "feat.fsf"] if not (folder / name).is_file()] == []
+
+
+def test_missing_programs_are_one_line_before_anything_runs(new_study, monkeypatch, tmp_path):
+    monkeypatch.setenv("FSLDIR", str(tmp_path))
+    study = new_study(preprocess={"backend": "fsl"})
+    done = study.snakemake(check=False)
+    assert done.returncode != 0
+    terminal = (done.stdout + done.stderr).splitlines()
+    said = [line for line in terminal if "cannot find mcflirt, bet, fslmaths, fast" in line]
+    assert len(said) == 1 and "FSLDIR" in said[0]
+    assert not (study.results / "preprocess").exists()
+
+
+def test_a_program_that_fails_is_named_with_run_and_step(new_study, monkeypatch, fsl, tmp_path):
+    folder = tmp_path / "fsl"
+    (folder / "bin").mkdir(parents=True)
+    for program in (fsl / "bin").iterdir():
+        (folder / "bin" / program.name).symlink_to(program)
+    bet = folder / "bin" / "bet"
+    bet.unlink()
+    bet.write_text("#!/bin/sh\necho 'the brain is not in here' >&2\nexit 3\n")
+    bet.chmod(0o755)
+    monkeypatch.setenv("FSLDIR", str(folder))
+    study = new_study(demo={"subjects": 1}, preprocess={"backend": "fsl"})
+    done = study.snakemake(*PREPROCESSED, check=False)
+    assert done.returncode != 0
+    log = "".join(path.read_text() for path in study.results.parent.rglob(f"*{RUN}.mask.log"))
+    assert "the brain is not in here" in log
+    terminal = (done.stdout + done.stderr).splitlines()
+    said = [line for line in terminal if line.startswith("dca: ") and "bet failed with status 3" in line]
+    assert len(said) == 1 and RUN in said[0] and "step mask" in said[0]
+    assert not (study.results / "preprocess" / RUN / "mask.nii.gz").exists()

@@ -1,0 +1,9 @@
+from dca.jobs import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from dca.files import write_json
+    from dca.preprocess.fsl.intensity import smooth
+
+    files, out = snakemake.input, snakemake.output
+    record = smooth(files.bold, files.mask, files.mean, out.bold, fwhm_mm=snakemake.params.fwhm_mm)
+    write_json(out.record, record)

@@ -1,0 +1,17 @@
+from pathlib import Path
+
+from dca.jobs import job
+
+with job(snakemake.log[0], snakemake.threads, progress=True):
+    from dca.train import TrainSettings, train
+
+    train(
+        snakemake.input.training,
+        snakemake.input.validation,
+        Path(snakemake.output.summary).parent,
+        snakemake.params.model,
+        TrainSettings.from_config(snakemake.params.train),
+        snakemake.params.seed,
+        threads=snakemake.threads,
+        model_extra={"model": snakemake.params.model, "train": snakemake.params.train},
+    )
