@@ -22,7 +22,7 @@ HISTORY = {
     "loss": "½‖x−x̂‖² + ½λ‖Z−Z'‖², mean over the batch (eq. 5)",
     "reconstruction_loss": "½‖x−x̂‖², mean over the batch",
     "feature_loss": "½λ‖Z−Z'‖², mean over the batch",
-    "learning_rate": "Adagrad's gamma for this update, after the ramp",
+    "learning_rate": "of the optimiser for this update, after the ramp",
     "staleness": "Updates between the fetch of the weights and this one; with overlap also one of its own",
     "samples_per_s": "Voxel series per second of this worker, or of all in step, since its last row",
     "split": "train: one update; validation: mean over the held-out rows",

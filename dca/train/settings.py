@@ -89,6 +89,11 @@ class TrainSettings:
             raise ConfigError("train.checkpoint_s", f"is {self.checkpoint_s!r}", "use seconds, 0 or more")
         if not isinstance(self.overlap, bool):
             raise ConfigError("train.overlap", f"is {self.overlap!r}", "use true or false")
+        if self.overlap and self.max_staleness == 0:
+            raise ConfigError(
+                "train.max_staleness", "is 0, but with train.overlap every gradient is 1 update old",
+                "use 1 or more, or overlap: false",
+            )  # fmt: skip
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> TrainSettings:

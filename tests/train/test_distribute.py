@@ -168,3 +168,13 @@ def test_the_scripts_of_the_documentation_run(tmp_path):
         assert done.returncode == 0, done.stderr
         first, last = map(float, re.findall(r"loss ([\d.]+) -> ([\d.]+)", done.stdout)[0])
         assert last < 0.5 * first
+
+
+@pytest.mark.horovod
+@pytest.mark.parametrize("mode", ["downpour", "sync"])
+def test_an_exception_of_a_users_function_is_quoted(mode):
+    def broken(model):
+        raise KeyError("no such measure")
+
+    with pytest.raises(DCAError, match="no such measure"):
+        distribute(build, loss, batches, validate=broken, mode=mode, workers=2, epochs=1)

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from dca.train.downpour import servers as servers_module
 from dca.train.downpour.channel import Channel, ChannelClosedError
 from dca.train.downpour.servers import Servers
 from dca.train.downpour.shared import SharedVector
@@ -30,7 +31,8 @@ def server_end():
     start_of_it = SimpleNamespace(
         length=4, state=ServerState(), vector=vector, snapshot=vector, warmup_steps=0
     )
-    yield Servers(job, start_of_it, SimpleNamespace(start=start)), ends[0]
+    nursery = SimpleNamespace(start=start, attend=lambda: None, end=lambda children: None)
+    yield Servers(job, start_of_it, nursery), ends[0]
     ends[0].close()
     vector.close()
 
@@ -58,3 +60,31 @@ def test_messages_that_never_cease_do_not_keep_the_supervisor_from_the_rest(serv
         for _ in servers.listen(1):
             pass
         thread.join()
+
+
+def test_a_server_that_stands_still_is_lost_and_one_that_answers_is_not(server_end, monkeypatch):
+    monkeypatch.setattr(servers_module, "PING_S", 0.01)
+    monkeypatch.setattr(servers_module, "SILENCE_S", 0.05)
+    servers, end = server_end
+    for _ in range(3):
+        time.sleep(0.02)
+        servers.watch()
+        assert end.receive()[0] == {"kind": "ping"}
+        end.send({"kind": "pong"})
+        assert list(servers.listen(0)) == []
+    time.sleep(0.02)
+    servers.watch()  # pings; nobody answers
+    time.sleep(0.1)
+    with pytest.raises(ChannelClosedError):
+        servers.watch()
+    assert servers.why_lost() == "server 0 does not answer"
+
+
+def test_what_a_suspended_job_slept_is_not_held_against_a_server(server_end, monkeypatch):
+    monkeypatch.setattr(servers_module, "PING_S", 0.01)
+    servers, end = server_end
+    time.sleep(0.02)
+    servers.watch()
+    assert end.receive()[0] == {"kind": "ping"}
+    servers._watched -= 10 * servers_module.SILENCE_S
+    servers.watch()

@@ -55,3 +55,9 @@ def test_a_plan_always_makes_sense(rows, workers, epochs, steps):
 def test_a_wrong_setting_is_named(key, value):
     with pytest.raises(ConfigError, match=f"train.{key}"):
         TrainSettings.from_config({"train": {key: value}})
+
+
+def test_overlap_cannot_be_without_staleness():
+    with pytest.raises(ConfigError, match="max_staleness: is 0"):
+        TrainSettings(overlap=True, max_staleness=0)
+    assert TrainSettings(overlap=True, max_staleness=1).max_staleness == 1

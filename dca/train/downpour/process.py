@@ -9,13 +9,14 @@ import os
 import pickle
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
 from dca import errors
-from dca.errors import DCAError
+from dca.errors import DCAError, TrainingError
 from dca.train.downpour.channel import ChannelClosedError
 from dca.train.downpour.world import PeerLostError
 
@@ -95,6 +96,21 @@ def _guard(body: Callable[[], None]) -> int:
     except (PeerLostError, ChannelClosedError):
         return BEREFT  # The supervisor knows why, or is told by the one that was lost.
     return 0
+
+
+def for_user(error: Exception) -> DCAError:
+    """What to tell of an exception that ends a supervisor, such as one of a user's `build` or `validate`.
+
+    Returns
+    -------
+    DCAError
+        Itself, if it is one; else one that quotes its last line, and the traceback goes to the log.
+    """
+    if isinstance(error, DCAError):
+        return error
+    logger.error("The supervisor failed", exc_info=error)
+    line = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
+    return TrainingError("train", f"the supervisor failed: {line}", "see the traceback in the log")
 
 
 def read_error(line: str) -> DCAError | None:

@@ -44,9 +44,9 @@ class Service:
 
     Messages of the supervisor: ``attach`` (an agent of `worker`, with three descriptors), ``snapshot``
     (copy weights and the optimiser's vectors for a checkpoint), ``first_lost`` (end the warm-up),
-    ``deal`` (the rows that are left were dealt out anew, while no worker was there), ``exit``. To the
-    supervisor: ``snapshot``, and from server 0, whose counts are those of the training: ``joined``,
-    ``started``, ``update``, ``refused``, ``detached``.
+    ``deal`` (the rows that are left were dealt out anew, while no worker was there), ``ping`` (answered
+    by ``pong``), ``exit``. To the supervisor: ``pong``, ``snapshot``, and from server 0, whose counts
+    are those of the training: ``joined``, ``started``, ``update``, ``refused``, ``detached``.
     Of agents: ``join``, ``start``, ``push``, ``fetch``; each but the first is answered once.
 
     A message is handled whole before the next, so a copy of the weights is always one version, and
@@ -111,6 +111,8 @@ class Service:
             case "deal":
                 self._server.state.deal()
                 self._server.first_lost = True  # Batches are counted anew; the warm-up is over.
+            case "ping":
+                self._supervisor.send({"kind": "pong"})
             case "exit":
                 return False
         return True

@@ -14,6 +14,8 @@ from dca.train.downpour.start import Beginning
 from dca.train.job import Job
 
 MAX_THREADS = 4  # of one server; more do not speed up what memory bounds
+PING_S = 10  # between two questions whether all servers are well
+SILENCE_S = 300  # for the answers
 
 
 class Servers:
@@ -59,6 +61,8 @@ class Servers:
         self._wanted: deque[bool] = deque()  # snapshots asked for: whether each is the final one
         self._missing: set[int] = set()  # servers that still owe the first of them
         self._state: dict[str, Any] = {}
+        self._silent: set[int] = set()  # servers that have not answered the last ping
+        self._since_ping, self._watched = 0.0, time.monotonic()
 
     def attach(self, server: int, worker: int, fds: Sequence[int]) -> None:
         """Make an agent known to its server."""
@@ -91,7 +95,9 @@ class Servers:
         while events := self._selector.select(timeout):
             for key, _ in events:
                 message, _ = self._channels[key.data].receive()
-                if message["kind"] != "snapshot" or self._is_whole(key.data, message):
+                if message["kind"] == "pong":
+                    self._silent.discard(key.data)
+                elif message["kind"] != "snapshot" or self._is_whole(key.data, message):
                     yield message
             timeout = 0
             if time.monotonic() >= deadline:
@@ -117,13 +123,24 @@ class Servers:
         Raises
         ------
         ChannelClosedError
-            If one has ended.
+            If one has ended, or stands still for `SILENCE_S`.
         """
         if any(child.status is not None for child in self._children):
             raise ChannelClosedError
+        now = time.monotonic()
+        # While a job is suspended as a whole nobody could have answered: such a gap counts little.
+        self._since_ping += min(now - self._watched, 1)
+        self._watched = now
+        if self._silent:
+            if self._since_ping > SILENCE_S:
+                raise ChannelClosedError
+        elif self._since_ping > PING_S:
+            self._since_ping = 0.0
+            self._silent = set(range(len(self._channels)))
+            self.tell("ping")
 
     def why_lost(self) -> str:
-        """Tell which server has ended and how, and end the others."""
+        """Tell which server has ended and how, or does not answer, and end them all."""
         # What closed a channel need not have been noticed as a child's end yet.
         give_up = time.monotonic() + 5
         while all(child.status is None for child in self._children) and time.monotonic() < give_up:
@@ -131,4 +148,7 @@ class Servers:
             time.sleep(0.01)
         ended = [child for child in self._children if child.status is not None]
         self._nursery.end(self._children)
-        return (ended or self._children)[0].reason
+        if ended:
+            return ended[0].reason
+        silent = sorted(self._silent | self._missing)
+        return f"{self._children[silent[0]].role if silent else 'a server'} does not answer"

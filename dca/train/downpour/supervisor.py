@@ -19,7 +19,7 @@ from dca.train.downpour.crew import Crew
 from dca.train.downpour.journal import Journal
 from dca.train.downpour.messages import Push
 from dca.train.downpour.nursery import Nursery
-from dca.train.downpour.process import Assignment
+from dca.train.downpour.process import Assignment, for_user
 from dca.train.downpour.servers import Servers
 from dca.train.downpour.start import begin
 from dca.train.downpour.state import ServerState
@@ -257,7 +257,7 @@ def main(assignment: Assignment) -> None:
     result: Outcome | DCAError
     try:
         result = Supervisor(job, assignment.fds["job"], Nursery()).run()
-    except DCAError as error:
-        result = error
+    except Exception as error:
+        result = for_user(error)
     with os.fdopen(assignment.fds["result"], "wb") as target:
         pickle.dump(result, target)

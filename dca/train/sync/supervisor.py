@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from dca.errors import DCAError, TrainingError
+from dca.errors import TrainingError
 from dca.train.downpour import world
 from dca.train.downpour.nursery import TICK_S, Child, Nursery
-from dca.train.downpour.process import BEREFT, Assignment
+from dca.train.downpour.process import BEREFT, Assignment, for_user
 from dca.train.downpour.shared import SharedVector
 from dca.train.job import Job
 
@@ -148,7 +148,7 @@ def main(assignment: Assignment) -> None:
     importlib.import_module("dca.train.sync.worker")
     try:
         Supervisor(job, assignment.fds, Nursery()).run()
-    except DCAError as error:
+    except Exception as error:
         os.ftruncate(assignment.fds["result"], 0)
         with os.fdopen(assignment.fds["result"], "wb") as target:
-            pickle.dump(error, target)
+            pickle.dump(for_user(error), target)
