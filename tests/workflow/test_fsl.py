@@ -3,8 +3,12 @@
 import nibabel as nib
 import numpy as np
 import pytest
+from nilearn.datasets import load_mni152_template
 
 from dca.files import read_json, read_tsv
+from dca.signals import Shard
+from dca.simulate import Scenario, simulate_dataset
+from dca.simulate.layout import bold_path, events_path
 
 pytestmark = [
     pytest.mark.workflow,
@@ -13,6 +17,7 @@ pytestmark = [
 ]
 
 RUN = "sub-01_task-motor"
+VOLUMES = 32  # the fewest that the model takes
 PREPROCESSED = ("--until", "summarise_preprocessing", "extract_signals")
 NATIVE_COLUMNS = ["trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z", "framewise_displacement"]
 
@@ -46,6 +51,46 @@ def test_mode_feat_makes_the_same_files(new_study, fsl):
     folder = study.results / "preprocess" / RUN
     names = ["desc-preproc_bold.nii.gz", "mask.nii.gz", "mean.nii.gz", "confounds.tsv", "summary.json"]
     assert [name for name in [*names, "feat.fsf"] if not (folder / name).is_file()] == []
+
+
+@pytest.fixture(scope="module")
+def short_dataset(tmp_path_factory):
+    """One subject with a few volumes of a simulated run, and a T1w image: the template."""
+    folder = tmp_path_factory.mktemp("short")
+    simulate_dataset(folder, 1, seed=1, scenario=Scenario(voxel_mm=12))
+    bold = bold_path(folder, "01")
+    nib.save(nib.load(bold).slicer[..., :VOLUMES], bold)
+    events_path(folder, "01").unlink()  # resting state
+    anatomy = folder / "sub-01" / "anat" / "sub-01_T1w.nii.gz"
+    anatomy.parent.mkdir()
+    nib.save(load_mni152_template(resolution=8), anatomy)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"registration": "affine"}, {"registration": "nonlinear", "bbr": True}],
+    ids=["affine", "nonlinear"],
+)
+def test_registered_runs_are_resampled_once_to_the_template(new_study, fsl, short_dataset, settings):
+    study = new_study(
+        {"results": "results"},
+        input={"source": "bids", "path": str(short_dataset), "validation": 0},
+        preprocess={"backend": "fsl", "highpass_s": 0, "fsl": settings},
+    )
+    study.snakemake(*PREPROCESSED)
+    folder = study.results / "preprocess" / RUN
+    template = nib.load(fsl / "data/standard/MNI152_T1_2mm.nii.gz")
+    images = [nib.load(folder / f"{name}.nii.gz") for name in ("desc-preproc_bold", "mask", "mean")]
+    assert {image.shape[:3] for image in images} == {template.shape}
+    assert all(np.allclose(image.affine, template.affine) for image in images)
+    assert images[0].shape[3] == VOLUMES
+    inside = np.asarray(images[1].dataobj) > 0
+    brain = np.asarray(template.dataobj) > 0.3 * np.asarray(template.dataobj).max()
+    assert 2 * (inside & brain).sum() / (inside.sum() + brain.sum()) > 0.7
+    with Shard(study.results / f"signals/{RUN}.h5") as shard:
+        assert shard.space == "MNI152NLin6Asym"
+    assert [path.name for path in folder.glob("*_bold.nii.gz")] == ["desc-preproc_bold.nii.gz"]
 
 
 def test_missing_programs_are_one_line_before_anything_runs(new_study, monkeypatch, tmp_path):

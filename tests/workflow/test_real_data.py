@@ -41,6 +41,20 @@ def test_visual_localiser_with_the_native_backend(new_study, real_data):
     assert (study.results / "report/02.html").is_file()
 
 
+def test_visual_localiser_with_the_backend_fsl(new_study, real_data, fsl_standins, monkeypatch):
+    monkeypatch.setenv("FSLDIR", str(fsl_standins))
+    study = new_study(
+        QUICK,
+        input={"source": "bids", "path": str(real_data / "studyforrest-visloc")},
+        preprocess={"backend": "fsl"},
+        glm={"contrasts": {"all-pictures": dict.fromkeys(PICTURES, 1 / 6)}},
+    )
+    study.snakemake("glm")
+    peak = read_json(next(study.results.glob("glm/*/summary.json")))["maps"]["all-pictures"]
+    assert peak["peak_z"] > 12
+    assert peak["peak_mm"][1] < -50
+
+
 def test_preprocessed_localiser_with_the_backend_none(new_study, real_data):
     study = new_study(
         QUICK,
