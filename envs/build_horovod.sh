@@ -33,15 +33,18 @@ if [ -z "$(wheel)" ]; then
       -r "$here/horovod.txt" -d .
     tar xzf horovod-*.tar.gz && cd horovod-*/
     "$python" - "$here/horovod.patch" <<'PY'
-# `patch` is not on every machine; the hunk is short enough to check and apply here.
-import pathlib, sys
-lines = pathlib.Path(sys.argv[1]).read_text().splitlines()
-name = next(line[6:] for line in lines if line.startswith("+++ b/"))
-old, new = (next(line[1:] for line in lines if line[:1] == sign and line[:3] != sign * 3) for sign in "-+")
-source = pathlib.Path(name)
-text = source.read_text()
-assert text.count(old + "\n") == 1, f"{name}: not the source this patch was made for"
-source.write_text(text.replace(old + "\n", new + "\n"))
+# `patch` is not on every machine; the hunks are short enough to find and replace here.
+import itertools, pathlib, re, sys
+for part in re.split(r"^--- a/.*\n\+\+\+ b/", pathlib.Path(sys.argv[1]).read_text(), flags=re.M)[1:]:
+    name, *hunks = re.split(r"^@@.*\n", part, flags=re.M)
+    source = pathlib.Path(name.strip())
+    text = source.read_text()
+    for hunk in hunks:
+        lines = list(itertools.takewhile(lambda line: line[0] in " +-", hunk.splitlines(keepends=True)))
+        old, new = ("".join(line[1:] for line in lines if line[0] in signs) for signs in (" -", " +"))
+        assert text.count(old) == 1, f"{source}: not the source this patch was made for"
+        text = text.replace(old, new)
+    source.write_text(text)
 PY
     CMAKE_POLICY_VERSION_MINIMUM=3.5 MAKEFLAGS=-j$(nproc) \
       HOROVOD_WITH_TENSORFLOW=1 HOROVOD_WITHOUT_PYTORCH=1 HOROVOD_WITHOUT_MXNET=1 \
@@ -66,5 +69,5 @@ PY
   cp "$work"/wheels/horovod-*.whl "$cache/.$$.part"
   mv "$cache/.$$.part" "$cache/$(basename "$work"/wheels/horovod-*.whl)"
 fi
-"$python" -m pip install -q --no-deps --no-index "$(wheel)"
+"$python" -m pip install -q --no-deps --no-index --force-reinstall "$(wheel)" # an earlier build has the same version
 echo "Horovod is installed from $(wheel)"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ AUTO_UPDATES = 300  # updates per epoch that small data should still give
 WARMUP_FRACTION = 0.05
 _CHOICES = {
     "mode": ("downpour", "sync", "single"),
+    "launcher": ("local", "horovodrun", "mpirun", "srun"),
     "optimizer": ("adagrad", "sgd", "momentum", "adam"),
     "compression": ("none", "float16", "bfloat16"),
 }
@@ -45,7 +46,9 @@ class TrainSettings:
     mode: Literal["downpour", "sync", "single"] = "downpour"
     workers: int = 2
     servers: int = 1
-    launcher: str = "local"
+    launcher: Literal["local", "horovodrun", "mpirun", "srun"] = "local"
+    hosts: str | Sequence[str] | None = None
+    interface: str | None = None
     epochs: int = 1
     max_steps: int | None = None
     batch_size: int | Literal["auto"] = "auto"
@@ -87,6 +90,13 @@ class TrainSettings:
                 raise ConfigError(f"train.{name}", f"is {value!r}", "use a number above 0")
         if not (_is_number(self.checkpoint_s) and self.checkpoint_s >= 0):
             raise ConfigError("train.checkpoint_s", f"is {self.checkpoint_s!r}", "use seconds, 0 or more")
+        listed = isinstance(self.hosts, list | tuple) and all(isinstance(host, str) for host in self.hosts)
+        if not (listed or self.hosts is None or isinstance(self.hosts, str)):
+            raise ConfigError(
+                "train.hosts", f"is {self.hosts!r}", "name a host file, or list hosts as `name` or `name:4`"
+            )
+        if not (self.interface is None or isinstance(self.interface, str)):
+            raise ConfigError("train.interface", f"is {self.interface!r}", "name a network interface, as eth0")
         if not isinstance(self.overlap, bool):
             raise ConfigError("train.overlap", f"is {self.overlap!r}", "use true or false")
         if self.overlap and self.max_staleness == 0:

@@ -1,4 +1,7 @@
-"""Entry point of the supervisor: ``python -m dca.train.downpour supervisor``, started by `launch`."""
+"""Entry points of processes that are not forked: ``python -m dca.train.downpour supervisor`` or ``worker``.
+
+The first is started by `launch`, the second by a launcher.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,12 @@ import json
 import logging
 import os
 import signal
+import sys
 
 from dca.train.downpour.process import ASSIGNMENT_VARIABLE, Assignment, play, skip_optional_imports
 
-if __name__ == "__main__":
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
-    skip_optional_imports()
+
+def _supervise() -> None:
     told = json.loads(os.environ.pop(ASSIGNMENT_VARIABLE))
 
     def supervise() -> None:
@@ -21,3 +24,11 @@ if __name__ == "__main__":
 
     # Told of its parent's end by SIGTERM, so that it can leave a checkpoint.
     play("supervisor", told["parent"], supervise, signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    skip_optional_imports()
+    if sys.argv[1] == "worker":
+        importlib.import_module("dca.train.downpour.client").main(sys.argv[2:])
+    _supervise()

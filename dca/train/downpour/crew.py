@@ -14,6 +14,7 @@ from dca.train.downpour.nursery import Nursery
 from dca.train.downpour.pair import Attach, Pair
 from dca.train.downpour.process import pickled
 from dca.train.downpour.start import Beginning
+from dca.train.downpour.starters import Starter
 from dca.train.job import Job
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class Crew:
     beginning : Beginning
         The place in the data, and who has rows left.
     nursery : Nursery
+    starter : Starter
     attach : callable
         Makes an agent known to the server.
     dealt : callable
@@ -53,10 +55,10 @@ class Crew:
     """
 
     def __init__(
-        self, job: Job, job_fd: int, beginning: Beginning, nursery: Nursery, attach: Attach,
+        self, job: Job, job_fd: int, beginning: Beginning, nursery: Nursery, starter: Starter, attach: Attach,
         dealt: Callable[[], None], journal: Journal,
     ) -> None:  # fmt: skip
-        self._job, self._beginning, self._nursery = job, beginning, nursery
+        self._job, self._beginning, self._nursery, self._starter = job, beginning, nursery, starter
         self._attach, self._dealt, self._journal = attach, dealt, journal
         self._state = beginning.state
         self._fds = {"job": job_fd, "position": pickled("position", beginning.positions[-1])}
@@ -83,11 +85,12 @@ class Crew:
             "compression": settings.compression,
             "n_push": settings.n_push,
             "n_fetch": settings.n_fetch,
-            "threads": max(1, self._job.cores // settings.workers),
+            "threads": max(1, self._job.cores // self._starter.site.crowd),
+            "gpu": self._starter.site.local_rank(worker),
             "position": self._state.workers[worker].position,
         }
         self._attached.add(worker)
-        self._pairs[worker] = Pair(worker, task, self._fds, self._nursery, self._attach)
+        self._pairs[worker] = Pair(worker, task, self._fds, self._nursery, self._starter, self._attach)
 
     @property
     def over(self) -> bool:

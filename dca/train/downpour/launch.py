@@ -12,10 +12,12 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
-from dca.errors import ConfigError, DependencyError, TrainingError
+from dca.errors import DependencyError, TrainingError
 from dca.train.downpour.process import ASSIGNMENT_VARIABLE, pickled
+from dca.train.downpour.site import Site
 from dca.train.downpour.world import require_horovod
 from dca.train.job import Job, Outcome
 from dca.train.lock import descriptors
@@ -23,33 +25,41 @@ from dca.train.lock import descriptors
 logger = logging.getLogger(__name__)
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM)
-_ONLY = {"launcher": "local"}
 
 
 def run(job: Job) -> Outcome:
     """Train by Downpour SGD: parameter servers and workers, as many as the settings say.
 
-    Everything runs on this machine, in processes of its own. The call returns when training is
-    complete; a re-run after any kind of end goes on from the last checkpoint.
+    Everything runs in processes of its own, the workers on other machines where the settings say so. The
+    call returns when training is complete; a re-run after any kind of end goes on from the last checkpoint.
 
     Raises
     ------
     DependencyError
-        If Horovod is not installed, or this is not Linux.
+        If Horovod or the launcher is not installed, or this is not Linux.
     ConfigError
-        If a setting asks for what this version does not do.
+        If launcher, hosts and interface do not fit together or to this machine.
     TrainingError
         If a server died, every worker was lost, or it was told to stop.
     """
-    for name, value in _ONLY.items():
-        if getattr(job.settings, name) != value:
-            raise ConfigError(
-                f"train.{name}", f"is {getattr(job.settings, name)!r}", f"this version has only {value!r}"
-            )
-    return supervised(job, "dca.train.downpour.supervisor")
+    require_platform(job.settings.mode)
+    return supervised(job, "dca.train.downpour.supervisor", site=asdict(Site.of(job.settings)))
 
 
-def supervised(job: Job, supervisor: str) -> Outcome:
+def require_platform(mode: str) -> None:
+    """Check that this is Linux with Horovod.
+
+    Raises
+    ------
+    DependencyError
+        If it is not.
+    """
+    if not sys.platform.startswith("linux"):
+        raise DependencyError(f"train.mode `{mode}`", "needs Linux", "set train.mode: single")
+    require_horovod()
+
+
+def supervised(job: Job, supervisor: str, **task: Any) -> Outcome:
     """Train in processes under a supervisor, which ends before this returns.
 
     Parameters
@@ -57,13 +67,12 @@ def supervised(job: Job, supervisor: str) -> Outcome:
     job : Job
     supervisor : str
         Module whose `main` supervises, and leaves an outcome or an error in the descriptor ``result``.
+    **task
+        What else it is told, as JSON.
     """
-    if not sys.platform.startswith("linux"):
-        raise DependencyError(f"train.mode `{job.settings.mode}`", "needs Linux", "set train.mode: single")
-    require_horovod()
     fds = {"job": pickled("job", job), "result": os.memfd_create("dca-result")}
     try:
-        task = {"log_level": logging.getLogger().getEffectiveLevel()}
+        task |= {"log_level": logging.getLogger().getEffectiveLevel()}
         # With the lock of the folder: the supervisor outlives this process by a last checkpoint.
         process = _start(supervisor, fds, task, descriptors(job.folder))
         with _forwarding(process) as received:

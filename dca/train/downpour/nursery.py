@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 TICK_S = 0.1
 END_S = 10  # for a killed process to be gone
+PATIENCE_S = 7  # for one that was asked to end; horovodrun takes 5 to kill what does not listen
 
 
 class Child:
@@ -62,14 +63,20 @@ class Child:
                 self.error = error
             else:
                 logger.info("%s: %s", self.role, line)
-                self._tail.append(line)
+                if any(map(str.isalnum, line)):
+                    self._tail.append(line)
 
     @property
     def reason(self) -> str:
         """How it ended, in words, with the last line it wrote."""
         status = self.status or 0
         cause = signal.Signals(-status).name if status < 0 else f"status {status}"
-        return f"{self.role} ended with {cause}" + (f" ({self._tail[0]})" if self._tail else "")
+        return f"{self.role} ended with {cause}{self.last_words}"
+
+    @property
+    def last_words(self) -> str:
+        """The last line it wrote, in brackets after a blank; empty if there is none."""
+        return f" ({self._tail[0]})" if self._tail else ""
 
     def close(self) -> None:
         """Free its descriptor, when it has ended."""
@@ -86,6 +93,7 @@ class Nursery:
     def __init__(self) -> None:
         self._channel, there = Channel.pair()
         self._children: dict[int, Child] = {}
+        self._dismissed: list[Child] = []
         parent = os.getpid()
         self._pid = os.fork()
         if self._pid == 0:
@@ -135,6 +143,9 @@ class Nursery:
             self._receive()
         for child in self._children.values():
             child.listen()
+        for child in [child for child in self._dismissed if child.status is not None]:
+            self._dismissed.remove(child)
+            self._forget(child)
 
     def end(self, children: Sequence[Child]) -> None:
         """Kill what is left of some processes and wait until they are gone."""
@@ -146,13 +157,26 @@ class Nursery:
             if self._selector.select(TICK_S):
                 self._receive()
         for child in children:
-            del self._children[child.pid]
-            child.close()
+            self._forget(child)
+
+    def dismiss(self, child: Child) -> None:
+        """Have a process that leads a group end with it, in good order if it can; nobody waits for that."""
+        if child.status is None:
+            self._send({"kind": "dismiss", "pid": child.pid})
+        self._dismissed.append(child)
+
+    def _forget(self, child: Child) -> None:
+        del self._children[child.pid]
+        child.close()
 
     def close(self) -> None:
         """End all processes."""
         with suppress(TrainingError):  # If it is lost, so are they.
-            self.end(list(self._children.values()))
+            self.end([child for child in self._children.values() if child not in self._dismissed])
+            deadline = time.monotonic() + END_S
+            while self._dismissed and time.monotonic() < deadline:
+                self.attend()
+                time.sleep(0.02)
         self._channel.close()
         os.kill(self._pid, signal.SIGKILL)
         os.waitpid(self._pid, 0)
@@ -188,6 +212,7 @@ class _Birthplace:
     def __init__(self, supervisor: Channel) -> None:
         self._supervisor = supervisor
         self._alive: set[int] = set()
+        self._kill_at: dict[int, float] = {}
 
     def run(self) -> None:
         """Serve until the supervisor is gone."""
@@ -200,11 +225,16 @@ class _Birthplace:
             while True:
                 if selector.select(TICK_S):
                     message, fds = self._supervisor.receive()
-                    if message.pop("kind") == "start":
+                    if message["kind"] == "start":
+                        del message["kind"]
                         self._fork(fds=fds, names=message.pop("fds"), **message)
                     elif message["pid"] in self._alive:
-                        os.kill(message["pid"], signal.SIGKILL)
+                        if message["kind"] == "kill":
+                            os.kill(message["pid"], signal.SIGKILL)
+                        else:
+                            self._dismiss(message["pid"])
                 self._reap()
+                self._lose_patience()
 
     def _fork(
         self, fds: list[int], names: list[str], role: str, task: dict[str, Any],
@@ -225,6 +255,20 @@ class _Birthplace:
             os.close(fd)
         self._alive.add(pid)
         self._supervisor.send({"kind": "started", "pid": pid})
+
+    def _dismiss(self, pid: int) -> None:
+        """Ask a group to end. A launcher that is only killed leaves files, and processes elsewhere."""
+        self._kill_at[pid] = time.monotonic() + PATIENCE_S
+        with suppress(ProcessLookupError):  # It does not lead a group yet.
+            os.killpg(pid, signal.SIGTERM)
+
+    def _lose_patience(self) -> None:
+        for pid in [pid for pid, deadline in self._kill_at.items() if time.monotonic() > deadline]:
+            del self._kill_at[pid]
+            if pid in self._alive:
+                with suppress(ProcessLookupError):
+                    os.killpg(pid, signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
 
     def _reap(self) -> None:
         while self._alive:

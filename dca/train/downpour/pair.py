@@ -13,6 +13,7 @@ from dca.train.downpour.messages import Parcel, Pull, Push
 from dca.train.downpour.nursery import Child, Nursery
 from dca.train.downpour.process import BEREFT
 from dca.train.downpour.shared import SharedVector
+from dca.train.downpour.starters import Process, Starter
 from dca.train.downpour.world import WORKER, Rendezvous
 
 START_UP_S = 300  # for these processes to start and meet, on a crowded machine
@@ -35,6 +36,9 @@ class Pair:
     job_fds : dict
         Descriptors for the worker: the job and the position, pickled.
     nursery : Nursery
+        Of the agents.
+    starter : Starter
+        Of the worker.
     attach : callable
         Hands a server three descriptors of a worker: channel, pushed and pulled message.
 
@@ -47,19 +51,21 @@ class Pair:
     """
 
     def __init__(
-        self, worker: int, task: dict[str, Any], job_fds: dict[str, int], nursery: Nursery, attach: Attach
-    ) -> None:
-        self.worker, self._nursery = worker, nursery
+        self, worker: int, task: dict[str, Any], job_fds: dict[str, int], nursery: Nursery, starter: Starter,
+        attach: Attach,
+    ) -> None:  # fmt: skip
+        self.worker, self._nursery, self._starter = worker, nursery, starter
         self.phase, self.since = "start-up", time.time()
         servers = task["servers"]
-        self._rendezvous = Rendezvous(servers + 1)
-        self.children = [
-            *(self._start_agent(server, share.stop - share.start, task, attach)
-              for server, share in enumerate(shares(task["length"], servers))),
-            nursery.start(
-                f"worker {worker}", job_fds, task, self._rendezvous.environment(WORKER, START_UP_S)
-            ),
-        ]  # fmt: skip
+        interface = starter.site.interface
+        self._rendezvous = Rendezvous(servers + 1, interface.name, interface.address)
+        self._agents = [
+            self._start_agent(server, share.stop - share.start, task, attach)
+            for server, share in enumerate(shares(task["length"], servers))
+        ]
+        environment = self._rendezvous.environment(WORKER, START_UP_S)
+        self._own = starter.start(worker, job_fds, task, environment)
+        self._processes: list[Process] = [*self._agents, self._own]
 
     def _start_agent(self, server: int, length: int, task: dict[str, Any], attach: Attach) -> Child:
         sizes = {
@@ -92,7 +98,7 @@ class Pair:
 
     def failure(self) -> str | None:
         """Why this pair has to be given up, if it has."""
-        ended = [child for child in self.children if child.status]
+        ended = [process for process in self._processes if process.status]
         if ended:
             return min(ended, key=_is_bereft).reason
         waited = time.time() - self.since
@@ -111,7 +117,7 @@ class Pair:
         """
         give_up = time.monotonic() + AUTOPSY_S
         while not self.error and time.monotonic() < give_up:
-            if any(child.status and not _is_bereft(child) for child in self.children):
+            if any(process.status and not _is_bereft(process) for process in self._processes):
                 break
             time.sleep(0.01)
             self._nursery.attend()
@@ -122,19 +128,20 @@ class Pair:
     @property
     def gone(self) -> bool:
         """Whether all its processes have ended."""
-        return all(child.status is not None for child in self.children)
+        return all(process.status is not None for process in self._processes)
 
     @property
     def error(self) -> DCAError | None:
         """An error for the user that one of them ended with."""
-        return next((child.error for child in self.children if child.error), None)
+        return next((process.error for process in self._processes if process.error), None)
 
     def close(self) -> None:
         """End its processes, at once, and free what they used."""
-        self._nursery.end(self.children)
+        self._starter.end(self._own)
+        self._nursery.end(self._agents)
         self._rendezvous.close()
 
 
-def _is_bereft(child: Child) -> bool:
+def _is_bereft(process: Process) -> bool:
     """Whether a process ended only because another had."""
-    return child.status == BEREFT
+    return process.status == BEREFT

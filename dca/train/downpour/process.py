@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 ASSIGNMENT_VARIABLE = "DCA_ASSIGNMENT"  # environment of the supervisor: its `Assignment` as JSON
 _MARK = "dca-error: "
+_PACKAGE = b"\0dca.train.downpour\0"  # what precedes the arguments
 _PR_SET_PDEATHSIG = 1
 _ARG_START, _ARG_END = 47, 48  # fields of /proc/self/stat, from 0
 
@@ -51,33 +52,42 @@ class Assignment:
         return pickle.loads(Path(f"/proc/self/fd/{self.fds[name]}").read_bytes())
 
 
-def pickled(name: str, content: Any) -> int:
-    """Put an object into a memfd, which any number of children may `load`; its descriptor."""
+def memory_file(name: str, content: bytes) -> int:
+    """Put something into a memfd, which any number of children may read; its descriptor."""
     fd = os.memfd_create(f"dca-{name}")
     with os.fdopen(os.dup(fd), "wb") as target:
-        pickle.dump(content, target)
+        target.write(content)
     return fd
 
 
-def play(role: str, parent: int, body: Callable[[], None], on_parent_end: int = signal.SIGKILL) -> NoReturn:
+def pickled(name: str, content: Any) -> int:
+    """Put an object into a memfd, which any number of children may `load`; its descriptor."""
+    return memory_file(name, pickle.dumps(content))
+
+
+def play(
+    role: str, parent: int | None, body: Callable[[], int | None], on_parent_end: int = signal.SIGKILL
+) -> NoReturn:
     """Run `body` as a process of its own that ends with its parent, and end it.
 
     Parameters
     ----------
     role : str
         Shows in the command line, as ``worker 2``.
-    parent : int
-        Process id of the one that started this one.
+    parent : int or None
+        Process id of the one that started this one; None = not to end with it.
     body : callable
+        May give back an exit status.
     on_parent_end : int
         Signal that the kernel sends to this process when the parent ends, however it ends.
     """
     status = FAILED
     try:
         _set_title(role)
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, on_parent_end)
-        if os.getppid() == parent:  # else it died before the call above
-            status = _guard(body)
+        if parent is not None:
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, on_parent_end)
+        if parent in (None, os.getppid()):  # else it died before the call above
+            status = guard(body)
     except Exception:
         logger.exception("%s failed", role)
     sys.stdout.flush()
@@ -86,16 +96,20 @@ def play(role: str, parent: int, body: Callable[[], None], on_parent_end: int = 
     os._exit(status)
 
 
-def _guard(body: Callable[[], None]) -> int:
+def _print_error(error: DCAError) -> None:
+    content = [type(error).__name__, error.subject, error.problem, error.remedy]
+    sys.stderr.write(f"{_MARK}{json.dumps(content)}\n")
+
+
+def guard(body: Callable[[], int | None], report: Callable[[DCAError], None] = _print_error) -> int:
+    """Run `body` and tell its exit status; an error for the user is reported to the supervisor."""
     try:
-        body()
+        return body() or 0
     except DCAError as error:
-        content = [type(error).__name__, error.subject, error.problem, error.remedy]
-        sys.stderr.write(f"{_MARK}{json.dumps(content)}\n")
+        report(error)
         return REFUSED
     except (PeerLostError, ChannelClosedError):
         return BEREFT  # The supervisor knows why, or is told by the one that was lost.
-    return 0
 
 
 def for_user(error: Exception) -> DCAError:
@@ -122,13 +136,14 @@ def read_error(line: str) -> DCAError | None:
 
 
 def _set_title(role: str) -> None:
-    """Put the role in place of the last argument of the command line, as long as there is room.
+    """Put the role in place of the arguments of the command line, as long as there is room.
 
     A forked process has the command line of its parent; Linux shows whatever is at that address.
     """
     fields = Path("/proc/self/stat").read_text().rpartition(") ")[2].split()
     start, end = int(fields[_ARG_START - 2]), int(fields[_ARG_END - 2])
-    room = end - start - Path("/proc/self/cmdline").read_bytes().rstrip(b"\0").rfind(b"\0") - 1
+    before, package, _ = Path("/proc/self/cmdline").read_bytes().partition(_PACKAGE)
+    room = end - start - len(before + package)
     title = role.replace(" ", "\0").encode()[: room - 1]
     ctypes.memmove(end - room, title.ljust(room, b"\0"), room)
 

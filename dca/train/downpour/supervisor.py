@@ -21,7 +21,9 @@ from dca.train.downpour.messages import Push
 from dca.train.downpour.nursery import Nursery
 from dca.train.downpour.process import Assignment, for_user
 from dca.train.downpour.servers import Servers
+from dca.train.downpour.site import Site
 from dca.train.downpour.start import begin
+from dca.train.downpour.starters import starter
 from dca.train.downpour.state import ServerState
 from dca.train.job import Job, Outcome
 
@@ -44,9 +46,10 @@ class Supervisor:
     job_fd : int
         Descriptor of the same, pickled, for the workers.
     nursery : Nursery
+    site : Site
     """
 
-    def __init__(self, job: Job, job_fd: int, nursery: Nursery) -> None:
+    def __init__(self, job: Job, job_fd: int, nursery: Nursery, site: Site) -> None:
         self._job, self._nursery = job, nursery
         self._signal: int | None = None
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -59,8 +62,9 @@ class Supervisor:
         self._journal = Journal(job, self._start.resumed, self._start.elapsed_s, self._planned_updates())
         self._background = Background(self._start, self._journal)
         self._servers = Servers(job, self._start, nursery)
+        self._starter = starter(site, nursery, job.folder)
         self._crew = Crew(
-            job, job_fd, self._start, nursery, self._servers.attach,
+            job, job_fd, self._start, nursery, self._starter, self._servers.attach,
             lambda: self._servers.tell("deal"), self._journal,
         )  # fmt: skip
         self._background.epochs_validated = self._epochs_done()
@@ -91,6 +95,7 @@ class Supervisor:
             raise self._server_lost() from None
         finally:
             self._journal.close()
+            self._starter.close()
             self._nursery.close()
 
     @property
@@ -256,7 +261,8 @@ def main(assignment: Assignment) -> None:
     importlib.import_module("dca.train.downpour.worker")
     result: Outcome | DCAError
     try:
-        result = Supervisor(job, assignment.fds["job"], Nursery()).run()
+        site = Site.from_json(assignment.task["site"])
+        result = Supervisor(job, assignment.fds["job"], Nursery(), site).run()
     except Exception as error:
         result = for_user(error)
     with os.fdopen(assignment.fds["result"], "wb") as target:

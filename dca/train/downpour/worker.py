@@ -60,7 +60,7 @@ def main(assignment: Assignment) -> None:
     task = assignment.task
     job: Job = assignment.load("job")
     set_threads(task["threads"])
-    claim_gpu(task["worker"])
+    claim_gpu(task["gpu"])
     workload = job.workload(job)
     settings, position = job.settings, task["position"]
     stream = workload.stream(assignment.load("position").moved(task["worker"], position), task["worker"])

@@ -51,20 +51,23 @@ def preload() -> None:
 class Rendezvous:
     """Where the processes of one world find each other: a small HTTP server on this machine.
 
-    It listens on the loopback interface only, at a port the system chooses.
+    It listens on one interface only, at a port the system chooses.
 
     Parameters
     ----------
     size : int
         Processes of the world.
+    interface, address : str
+        Where it listens, and the processes on this machine too. One on another machine sets
+        ``HOROVOD_GLOO_IFACE`` itself.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, interface: str = "lo", address: str = "127.0.0.1") -> None:
         from horovod.runner.http.http_server import RendezvousHandler, RendezvousHTTPServer
 
-        self._size = size
+        self._size, self._interface = size, interface
         # Horovod's own RendezvousServer listens on all interfaces.
-        self._server = RendezvousHTTPServer(("127.0.0.1", 0), RendezvousHandler, 0)
+        self._server = RendezvousHTTPServer((address, 0), RendezvousHandler, 0)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
@@ -88,8 +91,8 @@ class Rendezvous:
             "HOROVOD_HOSTNAME": "localhost",
             "HOROVOD_CONTROLLER": "gloo",
             "HOROVOD_CPU_OPERATIONS": "gloo",
-            "HOROVOD_GLOO_IFACE": "lo",
-            "HOROVOD_GLOO_RENDEZVOUS_ADDR": "127.0.0.1",
+            "HOROVOD_GLOO_IFACE": self._interface,
+            "HOROVOD_GLOO_RENDEZVOUS_ADDR": self._server.server_address[0],
             "HOROVOD_GLOO_RENDEZVOUS_PORT": str(self._server.server_address[1]),
             "HOROVOD_GLOO_TIMEOUT_SECONDS": str(timeout_s),
             # Waiting is part of the method: for the warm-up, or while a worker computes.

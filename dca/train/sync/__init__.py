@@ -6,7 +6,8 @@ workers are one Horovod world. Worker 0 also keeps the record, validates and wri
 
 from __future__ import annotations
 
-from dca.train.downpour.launch import supervised
+from dca.errors import ConfigError
+from dca.train.downpour.launch import require_platform, supervised
 from dca.train.job import Job, Outcome
 
 __all__ = ["run"]
@@ -19,9 +20,17 @@ def run(job: Job) -> Outcome:
 
     Raises
     ------
+    ConfigError
+        If another launcher than `local` is asked for.
     DependencyError
         If Horovod is not installed, or this is not Linux.
     TrainingError
         If workers were lost too often, or it was told to stop.
     """
+    if job.settings.launcher != "local":
+        raise ConfigError(
+            "train.launcher", f"is {job.settings.launcher!r}, and mode `sync` starts its workers here",
+            "set train.launcher: local, or train.mode: downpour",
+        )  # fmt: skip
+    require_platform(job.settings.mode)
     return supervised(job, "dca.train.sync.supervisor")
