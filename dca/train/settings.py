@@ -96,7 +96,7 @@ class TrainSettings:
                 "train.hosts", f"is {self.hosts!r}", "name a host file, or list hosts as `name` or `name:4`"
             )
         if not (self.interface is None or isinstance(self.interface, str)):
-            raise ConfigError("train.interface", f"is {self.interface!r}", "name a network interface, as eth0")
+            raise ConfigError("train.interface", f"is {self.interface!r}", "name a network interface")
         if not isinstance(self.overlap, bool):
             raise ConfigError("train.overlap", f"is {self.overlap!r}", "use true or false")
         if self.overlap and self.max_staleness == 0:

@@ -123,7 +123,7 @@ class _Server(socketserver.ThreadingTCPServer):
 
     desk: Desk
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, _: Any, client_address: Any) -> None:
         logger.exception("The desk for workers failed with %s.", client_address[0])
 
 

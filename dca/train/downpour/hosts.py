@@ -85,8 +85,10 @@ def _of_slurm() -> list[str]:
     if job is None:
         return []
     # Snakemake's executor takes most of Slurm's variables from the environment, but not the job's number.
-    nodes = os.environ.get("SLURM_JOB_NODELIST") or _ask("squeue", "--noheader", f"--jobs={job}", "--format=%N")
-    return _ask("scontrol", "show", "hostnames", nodes.strip()).split()
+    nodes = os.environ.get("SLURM_JOB_NODELIST")
+    if nodes is None:
+        nodes = _ask("squeue", "--noheader", f"--jobs={job}", "--format=%N").strip()
+    return _ask("scontrol", "show", "hostnames", nodes).split()
 
 
 def _ask(*command: str) -> str:

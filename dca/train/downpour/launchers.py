@@ -20,7 +20,9 @@ from dca.train.downpour.process import Assignment
 _PACKAGES = {"horovodrun": "Horovod (make horovod)", "mpirun": "Open MPI", "srun": "Slurm"}
 
 # What a worker may need of the environment, where a launcher does not hand on all of it by itself.
-_HANDED_ON = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "LANG", "LD_LIBRARY_PATH", "SSH_AUTH_SOCK")
+_HANDED_ON = (
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "LANG", "LD_LIBRARY_PATH", "SSH_AUTH_SOCK"
+)  # fmt: skip
 _HANDED_ON_PREFIXES = ("LC_", "PYTHON", "DCA_", "OMP_", "OPENBLAS_", "KMP_", "TF_", "XLA_", "CUDA_", "HDF5_")
 _SLURM_KEPT = ("SLURM_CONF", "SLURM_JOB_ID", "SLURM_JOBID")
 
@@ -43,14 +45,14 @@ def mpirun(host: str, interface: Interface) -> list[str]:
     slurm = ["--mca", "ras", "^slurm"] if "SLURM_JOB_ID" in os.environ else []
     return [
         "mpirun", "-np", "1", "-H", host,
-        # Each call sees only its own worker: what it would keep it from, or bind it to, is another's business.
+        # A call knows nothing of the others: whether there is room, and which cores are free.
         "--oversubscribe", "--bind-to", "none",
         "--mca", "oob_tcp_if_include", interface.network,
-        *root, *slurm, "--wdir", os.getcwd(), *exported,
+        *root, *slurm, "--wdir", str(Path.cwd()), *exported,
     ]  # fmt: skip
 
 
-def srun(host: str, interface: Interface) -> list[str]:
+def srun(host: str, _: Interface) -> list[str]:
     """Slurm's: a job step per worker.
 
     Steps share what the job has on a node (``--overlap``), as supervisor and servers are beside them: each

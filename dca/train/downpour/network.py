@@ -73,7 +73,7 @@ def named(name: str) -> Interface:
         if interface.name == name:
             return interface
     known = ", ".join(sorted({interface.name for interface in _all()}))
-    raise ConfigError("train.interface", f"is {name!r}, which has no IPv4 address here", f"use one of {known}")
+    raise ConfigError("train.interface", f"is {name!r}, which has no address here", f"use one of {known}")
 
 
 def of_address(address: str) -> Interface:

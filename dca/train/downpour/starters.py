@@ -139,7 +139,8 @@ class Launching:
         contents = [Path(f"/proc/self/fd/{fd}").read_bytes() for fd in fds.values()]
         seat = self._desk.expect(role, launcher, [json.dumps(told).encode(), *contents])
         program = [
-            sys.executable, "-m", "dca.train.downpour", "worker", str(worker), seat.ticket, str(self._desk.file)
+            sys.executable, "-m", "dca.train.downpour", "worker", str(worker), seat.ticket,
+            str(self._desk.file),
         ]  # fmt: skip
         command = launchers.command(launcher, host, self.site.interface, program)
         child = self._nursery.start(
