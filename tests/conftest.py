@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,13 +14,22 @@ NEEDS = {
     "browser": (lambda: shutil.which("chromium"), "Chromium is not installed"),
     "horovod": (lambda: importlib.util.find_spec("horovod"), "Horovod is not installed (make horovod)"),
     "real_data": (lambda: os.environ.get("DCA_REAL_DATA"), "DCA_REAL_DATA names no folder of datasets"),
+    "openmpi": (lambda: shutil.which("mpirun"), "Open MPI is not installed"),
     "gpu": (lambda: shutil.which("nvidia-smi"), "there is no GPU"),
 }
+# The same, but a machine may be such that there is nothing to install: what needs these is then left out.
+MAKE_NAMESPACES = ["unshare", "--net", "--mount", "ip", "link"]
+RIGHTS = {"namespaces": lambda: not subprocess.run(MAKE_NAMESPACES, capture_output=True).returncode}
 SLOW = ("workflow", "browser", "horovod", "real_data")  # later ones start after the quick ones
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run the fastest tests first; skip, with the reason, what the machine cannot run."""
+    for marker, allowed in RIGHTS.items():
+        concerned = [item for item in items if item.get_closest_marker(marker)]
+        if concerned and not allowed():
+            items[:] = [item for item in items if item not in concerned]
+            config.hook.pytest_deselected(items=concerned)
     items.sort(key=lambda item: sum(item.get_closest_marker(name) is not None for name in SLOW))
     for marker, (present, reason) in NEEDS.items():
         if not present():

@@ -93,9 +93,20 @@ def make_job(tmp_path, make_shard, tiny):
 
 
 class Running:
-    """A job in a process of its own, all of whose processes can be found."""
+    """A job in a process of its own, all of whose processes can be found.
 
-    def __init__(self, job: Job, folder: Path) -> None:
+    Parameters
+    ----------
+    job : Job
+    folder : Path
+        For its files.
+    prefix : sequence of str
+        Command that starts the process.
+    environment : dict
+        Variables to set.
+    """
+
+    def __init__(self, job: Job, folder: Path, prefix=(), **environment: str) -> None:
         self.job, self.token = job, uuid.uuid4().hex
         self.text: str | None = None
         self._killed: set[int] = set()
@@ -103,8 +114,8 @@ class Running:
         job_file = folder / f"{self.token}.job"
         job_file.write_bytes(pickle.dumps(job))
         self.process = subprocess.Popen(
-            [sys.executable, "-c", DRIVER, str(job_file), str(self.outcome_file)],
-            env={**os.environ, "DCA_TEST": self.token},
+            [*prefix, sys.executable, "-c", DRIVER, str(job_file), str(self.outcome_file)],
+            env={**os.environ, "DCA_TEST": self.token, **environment},
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -116,9 +127,8 @@ class Running:
             try:
                 if entry.name.isdigit() and self.token.encode() in (entry / "environ").read_bytes():
                     words = (entry / "cmdline").read_bytes().rstrip(b"\0").decode().split("\0")
-                    title = " ".join(words[3:]) if "dca.train.downpour" in words else "job"
                     if words != [""]:  # neither a zombie
-                        found[title] = int(entry.name)
+                        found[_role(words)] = int(entry.name)
             except OSError:
                 continue  # It has just ended.
         return found
@@ -163,6 +173,12 @@ class Running:
         return pickle.loads(self.outcome_file.read_bytes())
 
 
+def _role(words: list[str]) -> str:
+    if words[1:3] == ["-m", "dca.train.downpour"]:
+        return " ".join(words[3:])
+    return "job" if words[1:3] == ["-c", DRIVER] else f"launcher {words[0]}"
+
+
 def saved(job: Job) -> list[int]:
     return [int(path.stem.removeprefix("step-")) for path in job.folder.glob("checkpoints/step-*.npz")]
 
@@ -172,8 +188,8 @@ def start(tmp_path):
     """A function that starts a job in processes of its own; they are gone when the test is."""
     started = []
 
-    def run(job: Job) -> Running:
-        started.append(Running(job, tmp_path))
+    def run(job: Job, **options) -> Running:
+        started.append(Running(job, tmp_path, **options))
         return started[-1]
 
     yield run

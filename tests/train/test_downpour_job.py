@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dca.errors import ConfigError, DependencyError
+from dca.errors import DependencyError
 from dca.files import read_tsv
 from dca.train import downpour
 
@@ -77,8 +77,3 @@ def test_without_horovod_the_remedy_is_named(make_job, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(DependencyError, match=r"make horovod.*train\.mode: single"):
         downpour.run(make_job())
-
-
-def test_what_this_version_lacks_is_refused(make_job):
-    with pytest.raises(ConfigError, match=r"train\.launcher"):
-        downpour.run(make_job(launcher="srun"))
