@@ -30,10 +30,12 @@ _SLURM_KEPT = ("SLURM_CONF", "SLURM_JOB_ID", "SLURM_JOBID")
 def horovodrun(host: str, interface: Interface) -> list[str]:
     """Horovod's own launcher: directly on this machine, by ssh on others.
 
-    Naming the interface spares it a search that starts a process on each host.
+    Naming the interface spares it a search that starts a process on each host; for this machine it wants
+    the loopback among those named.
     """
+    interfaces = ",".join(sorted({"lo", interface.name}))
     return [
-        _horovodrun(), "-np", "1", "-H", f"{host}:1", "--gloo", "--network-interfaces", interface.name,
+        _horovodrun(), "-np", "1", "-H", f"{host}:1", "--gloo", "--network-interfaces", interfaces,
         "--disable-cache",
     ]  # fmt: skip
 

@@ -144,8 +144,10 @@ class Launching:
         ]  # fmt: skip
         command = launchers.command(launcher, host, self.site.interface, program)
         child = self._nursery.start(
-            role, {}, {"launcher": launcher, "command": command}, module="dca.train.downpour.launchers"
-        )
+            f"launcher {worker}", {}, {"launcher": launcher, "command": command},
+            module="dca.train.downpour.launchers",
+        )  # fmt: skip
+        child.role = role  # What it writes is the worker's.
         return Launched(child, seat, f"{role}, started by {launcher} on {host},")
 
     def end(self, process: Launched) -> None:
