@@ -20,7 +20,8 @@ from dca.train.workload import Source
 # is learned, but by whom, and when it ends. (What `batch_size: auto` comes to is looked at instead.)
 _FREE = (
     "mode", "workers", "servers", "launcher", "hosts", "interface", "n_push", "n_fetch", "overlap",
-    "compression", "max_staleness", "epochs", "max_steps", "warmup_steps", "warmup_loss", "checkpoint_s", "batch_size",
+    "compression", "max_staleness", "epochs", "max_steps", "warmup_steps", "warmup_loss", "checkpoint_s",
+    "batch_size",
 )  # fmt: skip
 
 

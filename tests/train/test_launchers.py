@@ -3,8 +3,6 @@
 import json
 import logging
 import os
-import shutil
-import signal
 import socket
 import stat
 import subprocess
@@ -17,9 +15,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from dca.errors import ConfigError, DependencyError, ToolError, TrainingError
+from dca.errors import ConfigError, DependencyError, ToolError
 from dca.files import read_tsv
-from dca.train import TrainSettings, downpour, sync
+from dca.train import TrainSettings, sync
 from dca.train.downpour import desk as desks
 from dca.train.downpour import hosts, launchers, network
 from dca.train.downpour.channel import ChannelClosedError
@@ -65,8 +63,8 @@ print("gpu[3,1]")
 
 def processes(test):
     """Mark a test that starts whole jobs."""
-    for mark in ("horovod", pytest.mark.timeout(300), pytest.mark.xdist_group("processes")):
-        test = (getattr(pytest.mark, mark) if isinstance(mark, str) else mark)(test)
+    for mark in (pytest.mark.horovod, pytest.mark.timeout(300), pytest.mark.xdist_group("processes")):
+        test = mark(test)
     return test
 
 
@@ -201,7 +199,6 @@ def test_the_command_line_of_horovodrun():
 def test_the_command_line_of_mpirun(monkeypatch):
     monkeypatch.setenv("DCA_TEST", "here")
     monkeypatch.setenv("SECRET", "there")
-    monkeypatch.setattr(launchers, "PATH", "", raising=False)
     for name in ("SLURM_JOB_ID", "SLURM_CONF"):
         monkeypatch.delenv(name, raising=False)
     words = launchers.command("mpirun", "localhost", LO, ["sh", "-c", "echo $DCA_TEST $PWD"])
@@ -386,12 +383,13 @@ def test_a_launcher_that_starts_nothing_ends_the_job(make_job, start, slurm, pro
     running = start(make_job(launcher="srun", interface="lo", workers=1))
     last = running.end().strip().splitlines()[-1]
     assert running.process.returncode == 9
-    assert "no worker is left" in last and "did not come up (status 1) (srun: error: Invalid node name)" in last
+    assert "no worker is left" in last
+    assert "did not come up (status 1) (srun: error: Invalid node name)" in last
 
 
 @pytest.fixture
 def two_hosts(program):
-    """Two network namespaces that are connected: names, addresses, and the path to what reaches the second."""
+    """Two connected network namespaces: what enters the first, their addresses, a path to reach the second."""
     ours, theirs = (f"dca-{os.getpid()}-{i}" for i in "ab")
     here, there = "10.213.7.1", "10.213.7.2"
     commands = f"""
