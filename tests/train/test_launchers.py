@@ -206,7 +206,9 @@ def test_the_command_line_of_mpirun(monkeypatch):
     made = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
     assert made.stdout == f"here {Path.cwd()}\n"  # once
     monkeypatch.setenv("SLURM_JOB_ID", "7")
-    assert "^slurm" in launchers.command("mpirun", "node1", LO, [])
+    assert "--overlap --nodes=1 --nodelist=node1" in launchers.command("mpirun", "node1", LO, [])
+    left = launchers.own_environment("mpirun", {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "2", "SLURM_CONF": "x"})
+    assert left == {"SLURM_JOB_ID": "7", "SLURM_JOBID": "7", "SLURM_CONF": "x"}
 
 
 def test_the_command_line_of_srun(slurm, monkeypatch):
@@ -330,12 +332,12 @@ def check_nothing_leaks(running) -> None:
 @processes
 @pytest.mark.openmpi
 def test_a_lost_worker_of_mpirun_is_replaced_while_the_other_goes_on(make_job, start, check_complete):
-    job = make_job(epochs=30, checkpoint_s=0.1, servers=2, launcher="mpirun", warmup_steps=0)
+    job = make_job(epochs=15, checkpoint_s=0.1, servers=2, launcher="mpirun", warmup_steps=0)
     running = start(job)
     running.wait_for_update(20)
     assert {"worker 0", "worker 1", "launcher mpirun", "agent 1.1"} <= running.members().keys()
-    check_nothing_leaks(running)
     running.kill("worker 1")
+    check_nothing_leaks(running)
     outcome = running.outcome()
     check_complete(job, outcome)
     assert outcome.details["restarts_by_worker"] == [0, 1]
@@ -351,7 +353,7 @@ def test_a_lost_worker_of_mpirun_is_replaced_while_the_other_goes_on(make_job, s
 
 @processes
 def test_the_end_of_a_supervisor_is_that_of_workers_of_horovodrun(make_job, start, check_complete):
-    job = make_job(epochs=40, checkpoint_s=0.1, launcher="horovodrun", workers=1)
+    job = make_job(epochs=10, checkpoint_s=0.1, launcher="horovodrun", workers=1)
     running = start(job)
     running.wait_for_update(20)
     check_nothing_leaks(running)
@@ -389,7 +391,7 @@ def test_a_launcher_that_starts_nothing_ends_the_job(make_job, start, slurm, pro
 
 @pytest.fixture
 def two_hosts(program):
-    """Two connected network namespaces: what enters the first, their addresses, a path to reach the second."""
+    """Two connected network namespaces: what enters the first, their addresses, a path to the second."""
     ours, theirs = (f"dca-{os.getpid()}-{i}" for i in "ab")
     here, there = "10.213.7.1", "10.213.7.2"
     commands = f"""

@@ -24,7 +24,7 @@ _HANDED_ON = (
     "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "LANG", "LD_LIBRARY_PATH", "SSH_AUTH_SOCK"
 )  # fmt: skip
 _HANDED_ON_PREFIXES = ("LC_", "PYTHON", "DCA_", "OMP_", "OPENBLAS_", "KMP_", "TF_", "XLA_", "CUDA_", "HDF5_")
-_SLURM_KEPT = ("SLURM_CONF", "SLURM_JOB_ID", "SLURM_JOBID")
+_SLURM_KEPT = ("SLURM_CONF", "SLURM_JOB_ID")
 
 
 def horovodrun(host: str, interface: Interface) -> list[str]:
@@ -41,16 +41,19 @@ def horovodrun(host: str, interface: Interface) -> list[str]:
 
 
 def mpirun(host: str, interface: Interface) -> list[str]:
-    """Open MPI's: by ssh, or by Slurm inside of a job of it."""
+    """Open MPI's: by ssh, or by `srun` inside of a Slurm job.
+
+    Of Slurm it is to know only the host of this worker: it takes the job's first hosts otherwise.
+    """
     exported = [word for name in sorted(handed_on(os.environ)) for word in ("-x", name)]
     root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
-    slurm = ["--mca", "ras", "^slurm"] if "SLURM_JOB_ID" in os.environ else []
+    step = ["--mca", "ras", "^slurm", "--mca", "plm_slurm_args", f"--overlap --nodes=1 --nodelist={host}"]
     return [
         "mpirun", "-np", "1", "-H", host,
         # A call knows nothing of the others: whether there is room, and which cores are free.
         "--oversubscribe", "--bind-to", "none",
         "--mca", "oob_tcp_if_include", interface.network,
-        *root, *slurm, "--wdir", str(Path.cwd()), *exported,
+        *root, *(step if "SLURM_JOB_ID" in os.environ else []), "--wdir", str(Path.cwd()), *exported,
     ]  # fmt: skip
 
 
@@ -108,7 +111,10 @@ def own_environment(launcher: str, environment: Mapping[str, str]) -> dict[str, 
     """
     if launcher == "horovodrun":
         return handed_on(environment)
-    return {k: v for k, v in environment.items() if not k.startswith("SLURM_") or k in _SLURM_KEPT}
+    own = {k: v for k, v in environment.items() if not k.startswith("SLURM_") or k in _SLURM_KEPT}
+    if "SLURM_JOB_ID" in own:
+        own["SLURM_JOBID"] = own["SLURM_JOB_ID"]  # Open MPI's name for it.
+    return own
 
 
 def _horovodrun() -> str:
