@@ -322,10 +322,11 @@ def check_nothing_leaks(running) -> None:
     listening = 0
     for role, pid in running.members().items():
         if not role.startswith("launcher"):
-            for connection in psutil.Process(pid).net_connections("inet"):
-                if connection.status == psutil.CONN_LISTEN:
-                    assert connection.laddr.ip == "127.0.0.1", role
-                    listening += 1
+            with suppress(psutil.NoSuchProcess):
+                for connection in psutil.Process(pid).net_connections("inet"):
+                    if connection.status == psutil.CONN_LISTEN:
+                        assert connection.laddr.ip == "127.0.0.1", role
+                        listening += 1
     assert listening
 
 

@@ -26,7 +26,8 @@ logger = logging.getLogger(__name__)
 
 TICK_S = 0.1
 END_S = 10  # for a killed process to be gone
-PATIENCE_S = 7  # for one that was asked to end; horovodrun takes 5 to kill what does not listen
+LEAVE_S = 2  # for one that is dismissed, to end by itself
+STOP_S = 7  # ... and after SIGTERM; horovodrun takes 5 to kill what does not listen
 
 
 class Child:
@@ -173,7 +174,7 @@ class Nursery:
         """End all processes."""
         with suppress(TrainingError):  # If it is lost, so are they.
             self.end([child for child in self._children.values() if child not in self._dismissed])
-            deadline = time.monotonic() + END_S
+            deadline = time.monotonic() + LEAVE_S + STOP_S + END_S
             while self._dismissed and time.monotonic() < deadline:
                 self.attend()
                 time.sleep(0.02)
@@ -212,7 +213,8 @@ class _Birthplace:
     def __init__(self, supervisor: Channel) -> None:
         self._supervisor = supervisor
         self._alive: set[int] = set()
-        self._kill_at: dict[int, float] = {}
+        # Leader of a group that is to end: when it gets which signals, if it does not.
+        self._dismissed: dict[int, deque[tuple[float, int]]] = {}
 
     def run(self) -> None:
         """Serve until the supervisor is gone."""
@@ -232,7 +234,9 @@ class _Birthplace:
                         if message["kind"] == "kill":
                             os.kill(message["pid"], signal.SIGKILL)
                         else:
-                            self._dismiss(message["pid"])
+                            now = time.monotonic()
+                            due = [(now + LEAVE_S, signal.SIGTERM), (now + LEAVE_S + STOP_S, signal.SIGKILL)]
+                            self._dismissed[message["pid"]] = deque(due)
                 self._reap()
                 self._lose_patience()
 
@@ -256,19 +260,15 @@ class _Birthplace:
         self._alive.add(pid)
         self._supervisor.send({"kind": "started", "pid": pid})
 
-    def _dismiss(self, pid: int) -> None:
-        """Ask a group to end. A launcher that is only killed leaves files, and processes elsewhere."""
-        self._kill_at[pid] = time.monotonic() + PATIENCE_S
-        with suppress(ProcessLookupError):  # It does not lead a group yet.
-            os.killpg(pid, signal.SIGTERM)
-
     def _lose_patience(self) -> None:
-        for pid in [pid for pid, deadline in self._kill_at.items() if time.monotonic() > deadline]:
-            del self._kill_at[pid]
-            if pid in self._alive:
-                with suppress(ProcessLookupError):
-                    os.killpg(pid, signal.SIGKILL)
-                os.kill(pid, signal.SIGKILL)
+        """Signal the groups that are to end and do not: first so that they can do it in good order.
+
+        A launcher that is only killed leaves files, and processes elsewhere.
+        """
+        for pid, due in self._dismissed.items():
+            if due and time.monotonic() > due[0][0]:
+                with suppress(ProcessLookupError):  # It does not lead a group yet.
+                    os.killpg(pid, due.popleft()[1])
 
     def _reap(self) -> None:
         while self._alive:
@@ -276,5 +276,6 @@ class _Birthplace:
             if pid == 0:
                 return
             self._alive.discard(pid)
+            self._dismissed.pop(pid, None)
             exit_code = os.waitstatus_to_exitcode(status)
             self._supervisor.send({"kind": "ended", "pid": pid, "status": exit_code})

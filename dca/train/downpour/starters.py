@@ -6,10 +6,11 @@ import json
 import logging
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from dca.errors import DCAError
+from dca.errors import DCAError, TrainingError
 from dca.train.downpour import launchers
 from dca.train.downpour.desk import Desk, Seat
 from dca.train.downpour.nursery import Child, Nursery
@@ -126,6 +127,7 @@ class Launching:
     def __init__(self, site: Site, nursery: Nursery, folder: Path) -> None:
         self.site, self._nursery = site, nursery
         self._desk = Desk(site.interface.address, folder)
+        self._launched: list[Launched] = []
 
     def start(
         self, worker: int, fds: Mapping[str, int], task: Mapping[str, Any], environment: Mapping[str, str]
@@ -148,13 +150,18 @@ class Launching:
             module="dca.train.downpour.launchers",
         )  # fmt: skip
         child.role = role  # What it writes is the worker's.
-        return Launched(child, seat, f"{role}, started by {launcher} on {host},")
+        self._launched.append(Launched(child, seat, f"{role}, started by {launcher} on {host},"))
+        return self._launched[-1]
 
     def end(self, process: Launched) -> None:
         """Have the worker end, which hears of it at once, and then its launcher."""
+        self._launched.remove(process)
         self._desk.give_up(process.seat)
         self._nursery.dismiss(process.launcher)
 
     def close(self) -> None:
         """Have all workers end."""
+        with suppress(TrainingError):  # If the nursery is lost, so are they.
+            for process in list(self._launched):
+                self.end(process)
         self._desk.close()
