@@ -18,8 +18,10 @@ NEEDS = {
     "gpu": (lambda: shutil.which("nvidia-smi"), "there is no GPU"),
 }
 # The same, but a machine may be such that there is nothing to install: what needs these is then left out.
-MAKE_NAMESPACES = ["unshare", "--net", "--mount", "ip", "link"]
-RIGHTS = {"namespaces": lambda: not subprocess.run(MAKE_NAMESPACES, capture_output=True).returncode}
+MAKE_NAMESPACES = "unshare --net --mount ip link"
+RIGHTS = {
+    "namespaces": lambda: not subprocess.run(MAKE_NAMESPACES, shell=True, capture_output=True).returncode
+}
 SLOW = ("workflow", "browser", "horovod", "real_data")  # later ones start after the quick ones
 
 
