@@ -1,0 +1,60 @@
+"""Speed of the exchange, of the modes and of the training step, as ratios within one run.
+
+``python benchmarks/scaling.py PART ...`` measures parts, each into a table of its own under
+benchmarks/results/; ``tables`` writes them into docs/scaling.md, which says what they mean.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+PAIR_WORLDS = HERE.parent.parent / "shared" / "facts" / "horovod-examples" / "pair_worlds.py"
+PARTS = ("exchange", "scaling", "real", "equal-loss", "step", "model", "tables")
+
+
+def main() -> None:
+    """Measure what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument(
+        "parts", nargs="+", choices=[*PARTS, "all"], metavar="PART", help=", ".join(PARTS) + ", all"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="see whether it runs; tables go to a temporary folder"
+    )
+    parser.add_argument("--torch-python", type=Path, metavar="PATH", help="a Python that has PyTorch")
+    parser.add_argument("--pair-worlds", type=Path, metavar="PATH", help="a pair_worlds.py to compare with")
+    parser.add_argument(
+        "--results", type=Path, metavar="FOLDER", help="where the tables are (benchmarks/results)"
+    )
+    parser.add_argument("--page", type=Path, default=HERE.parent / "docs" / "scaling.md", help="for `tables`")
+    arguments = parser.parse_args()
+
+    # For this process and those below it: they unpickle what is defined in benchmarks/scaling/.
+    paths = [str(HERE), str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    os.environ.update(PYTHONPATH=os.pathsep.join(paths), TQDM_DISABLE="1")
+    sys.path[:0] = paths[:2]
+    from scaling import cost, equal_loss, exchange, pace, real, rows, step, tables
+
+    quick_folder = Path(tempfile.gettempdir()) / "dca-scaling-quick"
+    folder = arguments.results or (quick_folder if arguments.quick else HERE / "results")
+    pair_worlds = arguments.pair_worlds or (PAIR_WORLDS if PAIR_WORLDS.exists() else None)
+    results = rows.Results(folder, arguments.quick, arguments.torch_python, pair_worlds)
+    measures = {
+        "exchange": exchange.measure, "scaling": pace.measure, "real": real.measure,
+        "equal-loss": equal_loss.measure, "step": step.measure, "model": cost.measure,
+        "tables": lambda results: tables.fill(results, arguments.page),
+    }  # fmt: skip
+    for part in PARTS if "all" in arguments.parts else arguments.parts:
+        begin = time.monotonic()
+        measures[part](results)
+        print(f"{part}: {time.monotonic() - begin:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
