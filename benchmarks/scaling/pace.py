@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import statistics
+from typing import Any
+
 from dca.train.settings import TrainSettings
 
 from .jobs import MemoryWatch, downpour, run_paced
@@ -35,21 +38,26 @@ def measure(results: Results) -> None:
     plan = stages([0.5, 0.25] if results.quick else PAUSES, results.quick)
     setups = QUICK if results.quick else SETUPS
     single = TrainSettings(mode="single", checkpoint_s=1e6)
-    baseline, rows = {}, []
-    for workers, servers, overlap in [(0, 0, False), *setups]:
+    measured, alone = [], (0, 0, False)
+    for workers, servers, overlap in [alone, *setups, alone]:
         settings = downpour(workers, servers, overlap=overlap) if workers else single
         periods, outcome = run_paced(plan, settings)
         counts = outcome.details.get("staleness", {"0": 1})
         mean = sum(int(age) * n for age, n in counts.items()) / sum(counts.values())
         for (pause, _), stage in zip(plan, periods, strict=True):
-            speed = rate(stage)
-            baseline.setdefault(pause, speed)
             what = {"workers": workers, "servers": servers, "overlap": overlap, "compute_s": pause}
-            what |= {"steps_per_s": round(speed, 4), "speedup": round(speed / baseline[pause], 3)}
-            rows.append(results.row(gaps(stage), **what, staleness=round(mean, 2)))
+            what |= {"steps_per_s": round(rate(stage), 4), "staleness": round(mean, 2)}
+            measured.append(results.row(gaps(stage), **what))
             print(what, flush=True)
-    results.write("scaling", rows, COLUMNS)
+    results.write("scaling", [row | {"speedup": _speedup(row, measured)} for row in measured], COLUMNS)
     _measure_memory(results)
+
+
+def _speedup(row: dict[str, Any], measured: list[dict[str, Any]]) -> float:
+    """Over the mean of the two times that mode single was measured: at the beginning and at the end."""
+    pause = row["compute_s"]
+    alone = [own["steps_per_s"] for own in measured if not own["workers"] and own["compute_s"] == pause]
+    return round(row["steps_per_s"] / statistics.fmean(alone), 3)
 
 
 def _measure_memory(results: Results) -> None:

@@ -257,6 +257,7 @@ def main(assignment: Assignment) -> None:
     logging.getLogger().setLevel(assignment.task["log_level"])
     job: Job = assignment.load("job")
     # For agents and workers to inherit.
+    world.set_cycle(job.settings.workers * (1 + job.settings.servers), job.cores)
     world.preload()
     importlib.import_module("dca.train.downpour.worker")
     result: Outcome | DCAError

@@ -11,6 +11,7 @@ import ctypes
 import importlib
 import importlib.util
 import mmap
+import os
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -46,6 +47,23 @@ def require_horovod() -> None:
 def preload() -> None:
     """Import Horovod, and TensorFlow with it, for processes to inherit that are forked from this one."""
     importlib.import_module("horovod.tensorflow")
+
+
+def set_cycle(processes: int, cores: int) -> None:
+    """Settle how often worlds that are started from here on look for messages.
+
+    Once per cycle the processes of a world ask each other whether there is something to send. With many
+    worlds on few cores that alone fills the cores. So up to two processes per core keep Horovod's 1 ms,
+    and every further one adds 1.5 ms. ``HOROVOD_CYCLE_TIME``, where it is set, stays.
+
+    Parameters
+    ----------
+    processes : int
+        Of all worlds on this machine together.
+    cores : int
+        That they share.
+    """
+    os.environ.setdefault("HOROVOD_CYCLE_TIME", f"{1 + 1.5 * max(0.0, processes / cores - 2):.3g}")
 
 
 class Rendezvous:
