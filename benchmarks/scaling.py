@@ -15,6 +15,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PAIR_WORLDS = HERE.parent.parent / "shared" / "facts" / "horovod-examples" / "pair_worlds.py"
+PAGE = HERE.parent / "docs" / "scaling.md"
 PARTS = ("exchange", "scaling", "real", "equal-loss", "step", "model", "tables")
 
 
@@ -32,7 +33,6 @@ def main() -> None:
     parser.add_argument(
         "--results", type=Path, metavar="FOLDER", help="where the tables are (benchmarks/results)"
     )
-    parser.add_argument("--page", type=Path, default=HERE.parent / "docs" / "scaling.md", help="for `tables`")
     arguments = parser.parse_args()
 
     # For this process and those below it: they unpickle what is defined in benchmarks/scaling/.
@@ -48,7 +48,7 @@ def main() -> None:
     measures = {
         "exchange": exchange.measure, "scaling": pace.measure, "real": real.measure,
         "equal-loss": equal_loss.measure, "step": step.measure, "model": cost.measure,
-        "tables": lambda results: tables.fill(results, arguments.page),
+        "tables": lambda results: tables.fill(results, PAGE, folder / PAGE.name if arguments.quick else PAGE),
     }  # fmt: skip
     for part in PARTS if "all" in arguments.parts else arguments.parts:
         begin = time.monotonic()

@@ -68,7 +68,7 @@ class PinnedWorkload(AutoencoderWorkload):
 def measure(results: Results) -> None:
     """Series per second of all workers together, start-up left out."""
     cores = tuple(sorted(os.sched_getaffinity(0)))[:2]
-    steps, repeats = (10, 1) if results.quick else (8, 3)
+    steps, repeats = (10, 1) if results.quick else (6, 3)
     batch = 64 if results.quick else BATCH
     common = {"batch_size": batch, "checkpoint_s": 1e6}
 

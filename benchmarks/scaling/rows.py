@@ -67,7 +67,8 @@ class Results:
         table = pd.DataFrame(list(rows), columns=[*columns, *COMMON])
         self.folder.mkdir(parents=True, exist_ok=True)
         write_tsv(self.folder / f"{part}.tsv", table, {**columns, **COMMON})
-        print(table[[name for name in table if name not in self._machine]].to_string(index=False), flush=True)
+        own = [name for name in table if name not in self._machine]
+        print(table[own].to_string(index=False, max_rows=40), flush=True)
 
     def read(self, part: str) -> pd.DataFrame:
         """Read the table of one part."""

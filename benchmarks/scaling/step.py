@@ -66,7 +66,7 @@ class Calculator:
 
 def measure(results: Results) -> None:
     """GFLOP/s of everything in turns."""
-    repeats, batch = (2, 64) if results.quick else (7, BATCH)
+    repeats, batch = (2, 64) if results.quick else (5, BATCH)
     work = {"step": batch * flop_per_sample() / 1e9, "product": 2 * SIDE**3 / 1e9}
     rows = []
     for threads in (1, 2):

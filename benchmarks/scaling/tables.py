@@ -156,8 +156,8 @@ TABLES: dict[str, Render] = {
 }  # fmt: skip
 
 
-def fill(results: Results, page: Path) -> None:
-    """Write every table that there is, and say which are missing."""
+def fill(results: Results, page: Path, filled: Path) -> None:
+    """Write a page with every table that there is, and say which are missing."""
     text = page.read_text(encoding="utf-8")
     for name, render in TABLES.items():
         try:
@@ -166,4 +166,4 @@ def fill(results: Results, page: Path) -> None:
             print(f"{name}: not measured")
             continue
         text = replace(text, name, f"{render(table)}\n\n{provenance(table)}")
-    write_text(page, text)
+    write_text(filled, text)

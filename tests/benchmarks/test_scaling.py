@@ -151,7 +151,7 @@ def test_tables_come_from_what_was_measured(scaling, results, tmp_path, capsys):
     page = tmp_path / "page.md"
     markers = "".join(f"<!-- {name} -->\nold\n<!-- /{name} -->\n" for name in tables.TABLES)
     page.write_text("before\n" + markers + "after\n")
-    tables.fill(results, page)
+    tables.fill(results, page, page)
     text = page.read_text()
     assert "| dca downpour | 1 | 1 | 10.0 | 20.0 | 30.0 | 0.95 |" in text
     assert "| pair_worlds.py | 1 | 1 | – | – | – | – |" in text
@@ -160,7 +160,7 @@ def test_tables_come_from_what_was_measured(scaling, results, tmp_path, capsys):
         text.count("old\n") == len(tables.TABLES) - 1 and "scaling: not measured" in capsys.readouterr().out
     )
     once = text
-    tables.fill(results, page)
+    tables.fill(results, page, page)
     assert page.read_text() == once
     with pytest.raises(ValueError, match="no markers for exchange"):
         tables.replace("", "exchange", "")
