@@ -21,12 +21,13 @@ from .jobs import run, scratch
 from .rows import Results
 
 ARCHITECTURE = Architecture(128, (16, 32, 32), (9, 7, 7), (2, 2), 64, 0.006, True)
-BATCH, UPDATES_PER_EPOCH, EPOCHS, TARGET_EPOCH = 64, 60, 12, 8
+BATCH, UPDATES_PER_EPOCH, EPOCHS, TARGETS = 64, 60, 12, (3, 6)
 COLUMNS = {
     "mode": "Mode of training",
     "workers": "Workers, of one thread each",
     "warmup": "Whether one worker trains alone for 5 % of its steps first",
-    "reached": "Seeds that reached the loss of mode single after two thirds of its epochs, of as many rows",
+    "target": "Epochs of mode single after which its loss is the one to be reached, with the same seed",
+    "reached": "Seeds that reached it within as many epochs as mode single was trained",
     "speedup": "Seconds of mode single to that loss over those of this mode, median of the seeds",
     "updates_ratio": "Updates to that loss over those of mode single, median of the seeds",
     "rows_ratio": "Rows to that loss over those of mode single, median of the seeds",
@@ -61,7 +62,7 @@ class Course(NamedTuple):
 def measure(results: Results) -> None:
     """Seconds to equal loss."""
     seeds, epochs = (1, 3) if results.quick else (3, EPOCHS)
-    target_epoch = 2 if results.quick else TARGET_EPOCH
+    targets = (1, 2) if results.quick else TARGETS
     setups = SETUPS[:3] if results.quick else SETUPS
     courses: dict[tuple[str, int, bool], list[Course]] = {setup: [] for setup in setups}
     for seed, setup in itertools.product(range(seeds), setups):
@@ -71,10 +72,8 @@ def measure(results: Results) -> None:
             seed, setup, [round(loss, 2) for loss in course.losses], round(course.seconds[-1], 1), flush=True
         )
     base = courses["single", 1, False]
-    targets = [course.losses[target_epoch] for course in base]
-    results.write(
-        "equal-loss", [_row(results, setup, own, base, targets) for setup, own in courses.items()], COLUMNS
-    )
+    rows = [_row(results, setup, own, base, epoch) for epoch in targets for setup, own in courses.items()]
+    results.write("equal-loss", rows, COLUMNS)
 
 
 def train(mode: str, workers: int, warmup: bool, epochs: int, seed: int) -> Course:
@@ -123,12 +122,9 @@ def follow(history: pd.DataFrame, timeline: pd.DataFrame, in_step: bool, stalene
 
 
 def _row(
-    results: Results,
-    setup: tuple[str, int, bool],
-    courses: list[Course],
-    base: list[Course],
-    targets: list[float],
+    results: Results, setup: tuple[str, int, bool], courses: list[Course], base: list[Course], epoch: int
 ) -> dict[str, Any]:
+    targets = [single.losses[epoch] for single in base]
     pairs = [
         (own.at(target), single.at(target))
         for own, single, target in zip(courses, base, targets, strict=True)
@@ -140,7 +136,8 @@ def _row(
     mode, workers, warmup = setup
     return results.row(
         [own[0] for own, _ in reached],
-        mode=mode, workers=workers, warmup=warmup, reached=f"{len(reached)} of {len(courses)}",
+        mode=mode, workers=workers, warmup=warmup, target=epoch,
+        reached=f"{len(reached)} of {len(courses)}",
         speedup=ratios[0] and round(1 / ratios[0], 3), updates_ratio=ratios[1], rows_ratio=ratios[2],
         final_ratio=_median(final),
         staleness=json.dumps(dict(sorted(ages.items(), key=lambda age: int(age[0])))),

@@ -99,7 +99,7 @@ def _equal_loss(table: pd.DataFrame) -> str:
     table = table.assign(warmup=["yes" if own else "no" for own in table["warmup"]])
     columns = {
         "mode": ("mode", ""), "workers": ("workers", ""), "warmup": ("warm-up", ""),
-        "reached": ("reached", ""),
+        "target": ("target", ""), "reached": ("reached", ""),
         **spread(".1f", ", s"), "speedup": ("speed-up", ".2f"), "updates_ratio": ("updates ÷ single", ".2f"),
         "rows_ratio": ("rows ÷ single", ".2f"), "final_ratio": ("final loss ÷ single", ".3f"),
         "staleness": ("updates by staleness", ""),
