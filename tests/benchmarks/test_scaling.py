@@ -175,3 +175,14 @@ def test_the_page_has_a_place_for_every_table(scaling):
 def test_a_fit_needs_something_to_fit_to(scaling, results):
     with pytest.raises(InputError, match="exchange"):
         scaling("cost").measure(results.__class__(results.folder, quick=True))
+
+
+def test_equal_loss_counts_only_who_reached_it(scaling, results):
+    module = scaling("equal_loss")
+    single = module.Course([10.0, 6.0, 4.0], [0, 2, 4], [0, 10, 20], [0, 100, 200], {})
+    faster = module.Course([10.0, 6.0, 5.0], [0, 1, 2], [0, 12, 24], [0, 120, 240], {"10": 1, "2": 3})
+    never = module.Course([10.0, 9.0, 8.0], [0, 1, 2], [0, 12, 24], [0, 120, 240], {"2": 1})
+    row = module._row(results, ("downpour", 2, False), [faster, never], [single, single], 1)
+    assert (row["reached"], row["repeats"], row["median"]) == ("1 of 2", 1, 1.0)
+    assert (row["speedup"], row["updates_ratio"], row["rows_ratio"]) == (2.0, 1.2, 1.2)
+    assert row["final_ratio"] == 1.625 and row["staleness"] == '{"2": 4, "10": 1}'
