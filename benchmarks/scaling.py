@@ -11,6 +11,7 @@ import os
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -50,10 +51,17 @@ def main() -> None:
         "equal-loss": equal_loss.measure, "step": step.measure, "model": cost.measure,
         "tables": lambda results: tables.fill(results, PAGE, folder / PAGE.name if arguments.quick else PAGE),
     }  # fmt: skip
+    failed = []
     for part in PARTS if "all" in arguments.parts else arguments.parts:
         begin = time.monotonic()
-        measures[part](results)
+        try:
+            measures[part](results)
+        except Exception:  # The other parts are worth having.
+            traceback.print_exc()
+            failed.append(part)
         print(f"{part}: {time.monotonic() - begin:.0f} s", flush=True)
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
 
 
 if __name__ == "__main__":
