@@ -7,7 +7,7 @@ from functools import partial
 from . import rivals
 from .jobs import downpour, run_paced
 from .paced import rate
-from .rows import Results, in_turns
+from .rows import Results, in_turns, ratio
 
 OURS, PAIRS, STRATEGY = "dca downpour", "pair_worlds.py", "ParameterServerStrategy"
 ALLREDUCE, COPY = "Horovod allreduce, 2 processes", "memory copy"
@@ -15,7 +15,7 @@ COLUMNS = {
     "way": "How gradients and weights travel",
     "workers": "Workers",
     "servers": "Parameter servers",
-    "ratio": "Median over that of pair_worlds.py with as many workers",
+    "ratio": "Median over turns of the ratio to pair_worlds.py with as many workers in the same turn",
 }
 
 
@@ -46,14 +46,5 @@ def measure(results: Results) -> None:
     rows = []
     for (way, workers, servers), values in found.items():
         row = results.row(values, way=way, workers=workers, servers=servers)
-        rows.append(row | {"ratio": _ratio(found, values, max(1, workers))})
+        rows.append(row | {"ratio": ratio(values, found.get((PAIRS, max(1, workers), 1), []))})
     results.write("exchange", rows, COLUMNS)
-
-
-def _ratio(found: dict[tuple[str, int, int], list[float]], values: list[float], workers: int) -> float | None:
-    """Median over turns of the ratio within a turn."""
-    reference = found.get((PAIRS, workers, 1))
-    if not reference or not values:
-        return None
-    ratios = sorted(own / other for own, other in zip(values, reference, strict=True))
-    return round(ratios[len(ratios) // 2], 3)

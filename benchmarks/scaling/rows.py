@@ -95,6 +95,13 @@ def machine() -> dict[str, Any]:
     }
 
 
+def ratio(values: Sequence[float], reference: Sequence[float]) -> float | None:
+    """Median over turns of the ratio within a turn; None if one of both was not measured."""
+    if not values or not reference:
+        return None
+    return round(statistics.median(a / b for a, b in zip(values, reference, strict=True)), 3)
+
+
 def in_turns(measures: Mapping[Key, Callable[[], float]], repeats: int) -> dict[Key, list[float]]:
     """Measure everything once, then everything again: a change of load then meets all of it."""
     found: dict[Key, list[float]] = {key: [] for key in measures}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import statistics
 import subprocess
 import sys
 import time
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .rows import Results, in_turns
+from .rows import Results, in_turns, ratio
 
 BATCH, LENGTH, SIDE = 512, 284, 2000
 STEP, PRODUCT, TORCH = "dca step", "matrix product, TensorFlow", "PyTorch step"
@@ -91,15 +90,9 @@ def measure(results: Results) -> None:
         found = {name: found.get(name, []) for name in (STEP, PRODUCT, TORCH, TORCH_PRODUCT)}
         for name, values in found.items():
             what = {"what": name, "threads": threads, "batch": batch}
-            ratios = {"of_product": _ratio(values, found[PRODUCT]), "of_torch": _ratio(values, found[TORCH])}
+            ratios = {"of_product": ratio(values, found[PRODUCT]), "of_torch": ratio(values, found[TORCH])}
             rows.append(results.row(values, **what, **ratios))
     results.write("step", rows, COLUMNS)
-
-
-def _ratio(values: list[float], reference: list[float]) -> float | None:
-    if not values or not reference:
-        return None
-    return round(statistics.median(a / b for a, b in zip(values, reference, strict=True)), 3)
 
 
 # In a process of its own ------------------------------------------------------------------------------
