@@ -102,8 +102,10 @@ def _play(threads: str, batch: str) -> None:
     from dca.model import Architecture
     from dca.model.autoencoder import build
     from dca.model.backend import set_threads, tf
+    from dca.train.allocator import keep_memory
     from dca.train.step import GradientStep
 
+    keep_memory()
     set_threads(int(threads))
     architecture = Architecture.from_config({}, LENGTH)
     step = GradientStep(build(architecture), architecture.penalty)

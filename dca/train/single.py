@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dca.model.backend import set_threads
+from dca.train.allocator import keep_memory
 from dca.train.job import Job, Outcome
 from dca.train.loop import Loop
 from dca.train.team import Alone
@@ -19,6 +20,7 @@ def run(job: Job) -> Outcome:
     TrainingError
         If the loss stays not finite.
     """
+    keep_memory()
     set_threads(job.threads)
     outcome = Loop(job, Alone()).run()
     assert outcome is not None

@@ -7,7 +7,6 @@ with its death is only these. `Collective` is a world of equals, which go in ste
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import importlib.util
 import mmap
@@ -20,12 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dca.errors import DependencyError
+from dca.train.allocator import keep_memory
 
 Vector = NDArray[np.float32]
 
 WORKER = 0  # rank; the agent of server s has rank s + 1
-
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 
 
 def require_horovod() -> None:
@@ -172,7 +170,7 @@ class World:
         import horovod.tensorflow as hvd
         import tensorflow as tf
 
-        _keep_memory()
+        keep_memory()
         self._hvd, self._tf = hvd, tf
         hvd.init()
         if hvd.size() != servers + 1:
@@ -289,15 +287,3 @@ class Collective:
         """Leave the world when all others want to."""
         self.total(np.zeros(1, np.float32))
         self._hvd.shutdown()
-
-
-def _keep_memory() -> None:
-    """Have the allocator keep large blocks that are freed: the next message fits there.
-
-    By default each goes back to the kernel, which then has to clear the pages of the next one; with
-    24 MB each way that was a quarter of an exchange.
-    """
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):  # glibc
-        libc.mallopt(_M_MMAP_THRESHOLD, 2**30)
-        libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)

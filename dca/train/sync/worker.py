@@ -6,6 +6,7 @@ import os
 import pickle
 
 from dca.model.backend import claim_gpu, set_threads
+from dca.train.allocator import keep_memory
 from dca.train.downpour.process import Assignment
 from dca.train.downpour.shared import SharedVector
 from dca.train.downpour.world import Collective
@@ -18,6 +19,7 @@ def main(assignment: Assignment) -> None:
     """Train to the end; worker 0 leaves the outcome in the descriptor ``result``."""
     task = assignment.task
     job: Job = assignment.load("job")
+    keep_memory()
     set_threads(task["threads"])
     claim_gpu(task["worker"])
     size = job.settings.workers
