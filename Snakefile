@@ -13,6 +13,7 @@ min_version("9.0")
 
 include: "rules/common/study.smk"
 include: "rules/common/paths.smk"
+include: "rules/common/anatomy.smk"
 include: "rules/common/fsl.smk"
 include: "rules/common/steps.smk"
 include: "rules/common/resources.smk"
@@ -50,7 +51,7 @@ rule preprocess:
 
 rule signals:
     input:
-        per_run("signals/{run_id}.h5"),
+        per_kept_run("signals/{run_id}.h5"),
 
 
 rule train:
@@ -60,17 +61,17 @@ rule train:
 
 rule features:
     input:
-        per_run("features/{run_id}.h5"),
+        per_kept_run("features/{run_id}.h5"),
 
 
 rule decompose:
     input:
-        decompose_files(),
+        *decompose_files(),
 
 
 rule glm:
     input:
-        per_task_run("glm/{run_id}/summary.json"),
+        per_kept_task_run("glm/{run_id}/summary.json"),
 
 
 rule compare:

@@ -79,6 +79,7 @@ def resolve(user: Mapping[str, Any], source: str | Path = "config") -> Config:
     except ValueError as error:  # .nan and .inf pass every bound of the schema
         raise ConfigError(source, "a setting is not a finite number", "replace .nan or .inf") from error
     _check_regression(config["preprocess"], source)
+    _check_backend(config["preprocess"], source)
     return config
 
 
@@ -93,6 +94,26 @@ def _check_regression(preprocess: Config, source: str | Path) -> None:
     if preprocess["censor_fd_mm"] is not None and not regresses:
         raise ConfigError(
             source, "preprocess.censor_fd_mm needs preprocess.regress", "set regress: drift, or motion24"
+        )
+
+
+def _check_backend(preprocess: Config, source: str | Path) -> None:
+    backend, registration = preprocess["backend"], preprocess["registration"]
+    if preprocess["slice_timing"] and backend != "native":
+        raise ConfigError(
+            source,
+            f"preprocess.slice_timing is not for backend {backend}",
+            "set slice_timing: false, or backend: native",
+        )
+    if registration != "none" and backend == "none":
+        raise ConfigError(
+            source, "preprocess.registration is not for backend none", "set registration: none, or a backend"
+        )
+    if registration == "nonlinear" and backend != "fsl":
+        raise ConfigError(
+            source,
+            f"preprocess.registration: nonlinear is not for backend {backend}",
+            "set registration: affine, or backend: fsl",
         )
 
 

@@ -93,7 +93,7 @@ def read_json(path: str | Path) -> Any:
         raise InputError(path, f"is not valid JSON ({error})", "mend or remove the file") from error
 
 
-def write_tsv(path: str | Path, table: pd.DataFrame, columns: Mapping[str, str]) -> None:
+def write_tsv(path: str | Path, table: pd.DataFrame, columns: Mapping[str, str | Mapping[str, Any]]) -> None:
     """Write a table as TSV with a header, and its column descriptions beside it as JSON.
 
     Parameters
@@ -103,11 +103,12 @@ def write_tsv(path: str | Path, table: pd.DataFrame, columns: Mapping[str, str])
     table : DataFrame
         Missing values become ``n/a``, as BIDS asks.
     columns : mapping
-        Column name to description with unit. A name that ends in ``*`` describes all columns
-        that start with what precedes the star.
+        Column name to description with unit, or to all that the sidecar shall say of it. A name that
+        ends in ``*`` describes all columns that start with what precedes the star.
     """
     path = Path(path)
-    write_json(path.with_suffix(".json"), {k: {"Description": v} for k, v in columns.items()})
+    said = {k: {"Description": v} if isinstance(v, str) else dict(v) for k, v in columns.items()}
+    write_json(path.with_suffix(".json"), said)
     with atomic(path) as temporary:
         table.to_csv(temporary, sep="\t", index=False, na_rep="n/a", lineterminator="\n")
 

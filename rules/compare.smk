@@ -32,7 +32,7 @@ rule compare_run:
 
 rule gather_comparison:
     input:
-        tables=per_task_run("compare/runs/{run_id}.tsv"),
+        tables=per_kept_task_run("compare/runs/{run_id}.tsv"),
     output:
         pcc=report(
             result("compare/pcc.tsv"),

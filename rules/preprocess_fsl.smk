@@ -69,7 +69,7 @@ if "motion" in STEPS:
 
     rule correct_motion:
         input:
-            bold=motion_input,
+            bold=unaligned,
         output:
             bold=temp(step_image("motion")),
             parameters=result("preprocess/{run_id}/motion.tsv"),

@@ -1,15 +1,42 @@
-# Backend `native`: motion, mask, grand-mean scaling, smoothing, high-pass (or confound
-# regression), in this order.
+# Backend `native`: slice timing, motion, mask, bias field, normalisation, grand-mean scaling, smoothing,
+# high-pass (or confound regression), in this order.
+
+
+if "slicetiming" in STEPS:
+
+    rule correct_slice_timing:
+        input:
+            bold=bold_file,
+        output:
+            bold=temp(step_image("slicetiming")),
+            record=temp(result("preprocess/{run_id}/slicetiming.step.json")),
+        log:
+            log_file("preprocess/{run_id}.slicetiming"),
+        benchmark:
+            benchmark_file("preprocess/{run_id}.slicetiming")
+        group:
+            "preprocess"
+        conda:
+            "../envs/dca.yaml"
+        threads: 1
+        resources:
+            mem_mb=mem_mb(600, 12),
+            runtime=runtime(5, 60),
+        params:
+            tr=run_record("tr"),
+            times=slice_times,
+        script:
+            "../workflow/scripts/slice_timing.py"
 
 
 rule correct_motion:
     input:
-        bold=bold_file,
+        bold=unaligned,
     output:
         bold=temp(step_image("motion")),
         parameters=result("preprocess/{run_id}/motion.tsv"),
         sidecar=result("preprocess/{run_id}/motion.json"),
-        mean=result("preprocess/{run_id}/mean.nii.gz"),
+        mean=epi_image("mean"),
         record=temp(result("preprocess/{run_id}/motion.step.json")),
     log:
         log_file("preprocess/{run_id}.motion"),
@@ -29,9 +56,9 @@ rule correct_motion:
 
 rule mask_brain:
     input:
-        mean=result("preprocess/{run_id}/mean.nii.gz"),
+        mean=epi_image("mean"),
     output:
-        mask=result("preprocess/{run_id}/mask.nii.gz"),
+        mask=epi_image("mask"),
         record=temp(result("preprocess/{run_id}/mask.step.json")),
     log:
         log_file("preprocess/{run_id}.mask"),
@@ -49,10 +76,85 @@ rule mask_brain:
         "../workflow/scripts/mask.py"
 
 
+if config["preprocess"]["bias_field"]:
+
+    rule estimate_bias:
+        input:
+            mean=epi_image("mean"),
+            mask=epi_image("mask"),
+        output:
+            bias=temp(epi_image("bias")),
+            record=temp(result("preprocess/{run_id}/bias.step.json")),
+        log:
+            log_file("preprocess/{run_id}.bias"),
+        benchmark:
+            benchmark_file("preprocess/{run_id}.bias")
+        group:
+            "preprocess"
+        conda:
+            "../envs/dca.yaml"
+        threads: 1
+        resources:
+            mem_mb=mem_mb(1000),
+            runtime=runtime(5),
+        script:
+            "../workflow/scripts/bias.py"
+
+
+if NORMALISED:
+
+    rule register:
+        input:
+            unpack(native_registration_input),
+        output:
+            matrix=result("preprocess/{run_id}/standard2epi.txt"),
+            record=temp(result("preprocess/{run_id}/register.step.json")),
+        log:
+            log_file("preprocess/{run_id}.register"),
+        benchmark:
+            benchmark_file("preprocess/{run_id}.register")
+        group:
+            "preprocess"
+        conda:
+            "../envs/dca.yaml"
+        threads: 1
+        resources:
+            mem_mb=mem_mb(1000),
+            runtime=runtime(5),
+        script:
+            "../workflow/scripts/register.py"
+
+    rule resample:
+        input:
+            unpack(native_registration_input),
+            bold=unaligned,
+            parameters=result("preprocess/{run_id}/motion.tsv"),
+            matrix=result("preprocess/{run_id}/standard2epi.txt"),
+        output:
+            **resample_output(),
+            bold=temp(step_image("resample")),
+            record=temp(result("preprocess/{run_id}/resample.step.json")),
+        log:
+            log_file("preprocess/{run_id}.resample"),
+        benchmark:
+            benchmark_file("preprocess/{run_id}.resample")
+        group:
+            "preprocess"
+        conda:
+            "../envs/dca.yaml"
+        threads: 1
+        resources:
+            mem_mb=mem_mb(1500, 4),
+            runtime=runtime(20, 120),
+        params:
+            voxel_mm=config["preprocess"]["template_mm"],
+        script:
+            "../workflow/scripts/resample.py"
+
+
 rule scale:
     input:
-        bold=step_image("motion"),
-        mask=result("preprocess/{run_id}/mask.nii.gz"),
+        unpack(scale_input),
     output:
         bold=passing(step_image("scale")),
         record=temp(result("preprocess/{run_id}/scale.step.json")),
@@ -76,7 +178,7 @@ if "smooth" in STEPS:
 
     rule smooth:
         input:
-            bold=step_image("scale"),
+            bold=before("smooth"),
         output:
             bold=passing(step_image("smooth")),
             record=temp(result("preprocess/{run_id}/smooth.step.json")),
@@ -102,7 +204,7 @@ if "highpass" in STEPS:
 
     rule highpass:
         input:
-            bold=step_image(STEPS[STEPS.index("highpass") - 1]),
+            bold=before("highpass"),
         output:
             bold=step_image("highpass"),
             record=temp(result("preprocess/{run_id}/highpass.step.json")),
@@ -129,7 +231,7 @@ if "regress" in STEPS:
 
     rule regress:
         input:
-            bold=step_image(STEPS[STEPS.index("regress") - 1]),
+            bold=before("regress"),
             confounds=result("preprocess/{run_id}/confounds.tsv"),
         output:
             bold=step_image("regress"),

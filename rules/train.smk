@@ -3,8 +3,8 @@
 
 rule train_model:
     input:
-        training=per_run("signals/{run_id}.h5", lambda run: run.split == "train"),
-        validation=per_run("signals/{run_id}.h5", lambda run: run.split == "validation"),
+        training=per_kept_run("signals/{run_id}.h5", lambda run: run.split == "train"),
+        validation=per_kept_run("signals/{run_id}.h5", lambda run: run.split == "validation"),
     output:
         card=result("train/model/card.json"),
         weights=result("train/model/model.weights.h5"),

@@ -168,16 +168,21 @@ def _tr(arguments: Arguments) -> float:
 def _preprocess(arguments: Arguments) -> None:
     from dca.preprocess.run import preprocess_run
 
-    section = _settings(arguments)["preprocess"]
-    # Not those of FSL's programs, nor limits, which only the report knows.
-    own = ("backend", "highpass_s", "smooth_mm", "regress", "censor_fd_mm")
+    config = _settings(arguments)
+    # Not those of FSL's programs, nor limits, which only the workflow and the report know.
+    own = {
+        name: v
+        for name, v in config["preprocess"].items()
+        if name not in ("fsl", "limits", "exclude_over_limits")
+    }
     preprocess_run(
         arguments.bold,
         arguments.out,
         tr=_tr(arguments),
         mask=arguments.mask,
         confounds=arguments.confounds,
-        **{name: section[name] for name in own},
+        seed=config["seed"],
+        **own,
     )
 
 

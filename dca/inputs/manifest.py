@@ -10,12 +10,11 @@ from typing import Any
 import pandas as pd
 
 from dca.errors import ConfigError, InputError
-from dca.files import stem
 from dca.inputs.candidate import Candidate
-from dca.inputs.entities import LABEL, parse_name, shortlist
+from dca.inputs.entities import LABEL, shortlist
 from dca.inputs.paths import absolute
 from dca.inputs.run import SPLITS
-from dca.inputs.sidecar import Folders, chain, dataset_root
+from dca.inputs.sidecar import Folders, describing
 from dca.inputs.table import read_text
 from dca.inputs.timing import plausible
 
@@ -117,7 +116,7 @@ def _candidate(manifest: Path, line: int, row: Mapping[Hashable, Any], folders: 
         mask=paths["mask"],
         events_file=paths["events"],
         confounds=paths["confounds"],
-        sidecars=tuple(_sidecars(bold, folders)),
+        sidecars=tuple(describing(bold, folders)),
         tr=_tr(manifest, line, row.get("tr")),
         split=_split(manifest, line, row.get("split")),
     )
@@ -147,16 +146,3 @@ def _split(manifest: Path, line: int, given: str | None) -> str | None:
     if given is not None and given not in SPLITS:
         raise InputError(manifest, f"has the split '{given}' in line {line}", f"use {' or '.join(SPLITS)}")
     return given
-
-
-def _sidecars(bold: Path, folders: Folders) -> list[Path]:
-    """JSON files of an image: inherited ones where it lies in a BIDS dataset, and its own."""
-    try:
-        entities, suffix, _ = parse_name(bold)
-    except InputError:  # any name is welcome in a manifest
-        found = []
-    else:
-        above = chain(dataset_root(bold) or bold.parent, bold.parent)
-        found = folders.applying(above, entities, [suffix], [".json"])
-    own = bold.with_name(f"{stem(bold)}.json")
-    return found if own in found or not own.exists() else [*found, own]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dca.errors import InputError
+from dca.files import stem
 from dca.inputs.entities import Entities, parse_name
 
 Named = tuple[dict[str, str], str, str, Path]  # entities, suffix, extension, path
@@ -65,6 +66,20 @@ class Folders:
                     last, f"and {rival.name} describe the same image", "keep one of them, or name them apart"
                 )
         return found[-1] if found else None
+
+
+def describing(bold: Path, folders: Folders | None = None) -> list[Path]:
+    """JSON files of an image, the most general first: inherited ones in a BIDS dataset, and its own."""
+    folders = folders or Folders()
+    try:
+        entities, suffix, _ = parse_name(bold)
+    except InputError:  # any name is welcome in a manifest
+        found = []
+    else:
+        above = chain(dataset_root(bold) or bold.parent, bold.parent)
+        found = folders.applying(above, entities, [suffix], [".json"])
+    own = bold.with_name(f"{stem(bold)}.json")
+    return found if own in found or not own.exists() else [*found, own]
 
 
 def chain(root: Path, folder: Path) -> list[Path]:

@@ -1,33 +1,43 @@
-"""Confounds of a run: head motion, its size, and how much the image changes from volume to volume."""
+"""Confounds of a run, by fMRIPrep's names: head motion, changes of the image, tissue signals, drift."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
 
 from dca.errors import ImageError, InputError
 from dca.files import read_tsv, write_tsv
-from dca.inputs.image import open_bold
+from dca.inputs.image import open_bold, open_mask
+from dca.preprocess.compcor import tissue_signals
 from dca.preprocess.motion import DESCRIPTIONS as MOTION
+from dca.preprocess.regress import cosine_drift
 from dca.preprocess.rigid import PARAMETERS
 from dca.preprocess.series import read_mask, volumes
 
 HEAD_RADIUS_MM = 50.0
 DVARS_MEDIAN = 1000.0
-DESCRIPTIONS = MOTION | {
+CHANGES = {
     "framewise_displacement": "Sum of the absolute changes of the six motion parameters since the volume "
     "before, rotations as arcs on a sphere of 50 mm (Power et al. 2012), mm",
     "dvars": "Root mean square over in-mask voxels of the change since the volume before, "
     "for images scaled to an in-mask median of 1000 (Power et al. 2012), scaled image units",
     "std_dvars": "dvars over its expectation from each voxel's robust standard deviation and lag-1 "
     "autocorrelation (Nichols 2013), ratio",
-    "global_signal": "Mean of the in-mask voxels, image units",
-    "censored": "1: framewise displacement is above the limit, the volume is left out of fits; 0: it is not",
 }
-ORDER = (*PARAMETERS, "framewise_displacement", "dvars", "std_dvars", "global_signal", "censored")
+GLOBAL = "global_signal"
+CENSORED = "1: framewise displacement is above the limit, the volume is left out of fits; 0: it is not"
+COSINE = "Cosine of drift; the periods end at that of the high-pass filter, no unit"
+EXPANDED = (*PARAMETERS, GLOBAL, "csf", "white_matter")  # these have differences and squares too
+EXPANSIONS = {
+    "derivative1": "Change since the volume before",
+    "derivative1_power2": "Square of the change since the volume before",
+    "power2": "Square",
+}
 
 
 def framewise_displacement(parameters: np.ndarray, radius_mm: float = HEAD_RADIUS_MM) -> np.ndarray:
@@ -93,15 +103,20 @@ def write_confounds(
     mask: str | Path,
     out: str | Path,
     *,
+    tr: float,
+    highpass_s: float = 0,
     parameters: str | Path | None = None,
+    tissue: Mapping[str, str | Path] | None = None,
     given: str | Path | None = None,
     censor_fd_mm: float | None = None,
 ) -> dict[str, Any]:
-    """Write the confounds TSV of one run, with its JSON sidecar.
+    """Write the confounds TSV of one run, with its JSON sidecar, by the names that fMRIPrep uses.
 
-    Columns: the motion parameters and ``framewise_displacement`` where motion is known, then
-    ``dvars``, ``std_dvars`` and ``global_signal`` from the image. Columns that came with the input
-    are kept as they are and take precedence.
+    Columns: the motion parameters where motion is known, ``global_signal``, and ``csf``,
+    ``white_matter`` where tissue is, each with ``_derivative1``, ``_power2`` and
+    ``_derivative1_power2``; ``framewise_displacement``, ``dvars``, ``std_dvars``; aCompCor
+    (``a_comp_cor_00`` …) where tissue is known; cosines (``cosine00`` …). Columns that came with the
+    input are kept as they are and take precedence, and cosines among them are not mixed with others.
 
     Parameters
     ----------
@@ -111,8 +126,15 @@ def write_confounds(
         3-D mask on its grid.
     out : path
         Ends in ``.tsv``.
+    tr : float
+        Repetition time in seconds.
+    highpass_s : float
+        Period in seconds down to which there are cosines; 0 = none.
     parameters : path, optional
         Motion parameters from `dca.preprocess.motion.correct_motion`.
+    tissue : mapping of path, optional
+        ``csf`` and ``white_matter`` to masks, from `dca.preprocess.tissue.find_tissue`; empty ones give no
+        column.
     given : path, optional
         Confounds TSV that came with an input that is preprocessed already, as from fMRIPrep.
     censor_fd_mm : float, optional
@@ -131,29 +153,74 @@ def write_confounds(
     InputError
         If a table does not have one row per volume.
     """
-    length = open_bold(bold).shape[3]
-    series = _finite_series(bold, mask)
-    plain, standardised = dvars(series)
+    image = open_bold(bold)
+    length = image.shape[3]
+    masks = {name: _mask_or_empty(path, image) for name, path in (tissue or {}).items()}
+    series = _finite_series(image, {"brain": read_mask(mask, image), **masks})
+    brain = series.pop("brain")
+    if not brain.shape[1]:
+        raise ImageError(bold, "has no in-mask voxel that is finite in every volume", "export the run again")
+    plain, standardised = dvars(brain)
     columns: dict[str, Any] = {
         "dvars": plain,
         "std_dvars": standardised,
-        "global_signal": series.mean(axis=1, dtype=np.float64),
+        GLOBAL: brain.mean(axis=1, dtype=np.float64),
     }
-    for path in (parameters, given):
-        if path:
-            columns |= _columns(path, length)
+    del brain
+    signals, described = tissue_signals(series, tr=tr, highpass_s=highpass_s)
+    columns |= signals
+    brought = _columns(given, length) if given else {}
+    if parameters:
+        columns |= _columns(parameters, length)
+    columns |= brought
     if set(PARAMETERS) <= set(columns):
         motion = np.column_stack([columns[name] for name in PARAMETERS])
         columns.setdefault("framewise_displacement", framewise_displacement(motion))
         if censor_fd_mm is not None:
             columns["censored"] = (np.asarray(columns["framewise_displacement"]) > censor_fd_mm).astype(int)
-    ours = [name for name in ORDER if name in columns]
-    table = pd.DataFrame(columns)[ours + [name for name in columns if name not in ORDER]]
-    described = {name: text for name, text in DESCRIPTIONS.items() if _describes(name, ours)}
-    if len(ours) < len(columns):
-        described["*"] = "Taken over from the confounds that came with the input"
-    write_tsv(out, table, described)
+    if not any(name.startswith("cosine") for name in brought):
+        drift = cosine_drift(length, tr, highpass_s)
+        columns |= {f"cosine{number:02d}": column for number, column in enumerate(drift.T)}
+    columns = _expanded(columns) | columns
+    ours = _order(columns)
+    table = pd.DataFrame(columns)[ours + [name for name in columns if name not in ours]]
+    said = {name: described.get(name) or _describe(name) for name in ours if name not in brought}
+    said |= dict.fromkeys(brought, "Taken over from the confounds that came with the input")
+    write_tsv(out, table, {str(name): said[str(name)] for name in table})
     return {"step": "confounds", "given": str(given) if given else None} | _motion_summary(table)
+
+
+def _expanded(columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Differences (n/a at first) and squares of the columns that have them."""
+    found = {}
+    for name in EXPANDED:
+        if name in columns:
+            values = np.asarray(columns[name], dtype=np.float64)
+            change = np.concatenate([[np.nan], np.diff(values)])
+            for kind, expansion in zip(EXPANSIONS, (change, change**2, values**2), strict=True):
+                found[f"{name}_{kind}"] = expansion
+    return found
+
+
+def _order(columns: Mapping[str, Any]) -> list[str]:
+    """Names of ours among the columns, in the order of the table."""
+    names = [name for base in EXPANDED for name in (base, *(f"{base}_{kind}" for kind in EXPANSIONS))]
+    runs = [name for start in ("a_comp_cor_", "cosine") for name in columns if name.startswith(start)]
+    motion = len(PARAMETERS) * (1 + len(EXPANSIONS))
+    return [
+        name for name in [*names[:motion], *CHANGES, *names[motion:], *runs, "censored"] if name in columns
+    ]
+
+
+def _describe(name: str) -> str:
+    base = next((base for base in EXPANDED if name.startswith(f"{base}_")), None)
+    if base:
+        return f"{EXPANSIONS[name.removeprefix(f'{base}_')]} of {base}"
+    if name in PARAMETERS:
+        return MOTION[f"{name[:-1]}*"]
+    if name.startswith("cosine"):
+        return COSINE
+    return {**CHANGES, GLOBAL: "Mean of the in-mask voxels, image units", "censored": CENSORED}[name]
 
 
 def _columns(path: str | Path, length: int) -> dict[str, np.ndarray]:
@@ -167,21 +234,24 @@ def _columns(path: str | Path, length: int) -> dict[str, np.ndarray]:
     return {str(name): table[name].to_numpy() for name in table}
 
 
-def _describes(key: str, names: list[str]) -> bool:
-    return any(name.startswith(key[:-1]) if key.endswith("*") else name == key for name in names)
+def _mask_or_empty(path: str | Path, image: nib.Nifti1Image) -> np.ndarray:
+    """Mask of a tissue, which may be empty."""
+    return np.asarray(open_mask(path, image).dataobj).reshape(image.shape[:3]) > 0
 
 
-def _finite_series(bold: str | Path, mask: str | Path) -> np.ndarray:
-    """In-mask series (T, N), float32, of the voxels that are finite throughout."""
-    image = open_bold(bold)
-    inside = read_mask(mask, image)
-    series = np.empty((image.shape[3], int(inside.sum())), np.float32)
-    for row, volume in zip(series, volumes(image), strict=True):
-        row[:] = volume[inside]
-    finite = np.isfinite(series).all(axis=0)
-    if not finite.any():
-        raise ImageError(bold, "has no in-mask voxel that is finite in every volume", "export the run again")
-    return series if finite.all() else series[:, finite]
+def _finite_series(image: nib.Nifti1Image, masks: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Series (T, N), float32, in each mask, of the voxels that are finite throughout."""
+    series = {
+        name: np.empty((image.shape[3], np.count_nonzero(mask)), np.float32) for name, mask in masks.items()
+    }
+    for t, volume in enumerate(volumes(image)):
+        for name, mask in masks.items():
+            series[name][t] = volume[mask]
+    for name, found in series.items():
+        finite = np.isfinite(found).all(axis=0)
+        if not finite.all():
+            series[name] = found[:, finite]
+    return series
 
 
 def _motion_summary(table: pd.DataFrame) -> dict[str, float | None]:

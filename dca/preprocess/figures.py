@@ -1,9 +1,10 @@
-"""The carpet plot: motion and intensity changes above all in-mask series, before and after."""
+"""Figures of a run before and after: the carpet plot, and maps of temporal SNR."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -13,10 +14,12 @@ from matplotlib.figure import Figure
 from dca.files import atomic, read_tsv
 from dca.inputs.image import open_bold
 from dca.preprocess.series import read_mask, volumes
+from dca.preprocess.summary import tsnr_map
 
 ROWS = 1200  # voxels shown, evenly spread over the mask
 LIMIT = 2.5  # colour range in standard deviations
 FD_LINE_MM = 0.5
+SLICES = 7
 
 
 def carpet(
@@ -116,3 +119,63 @@ def _sample(bold: str | Path, mask: str | Path) -> np.ndarray:
     series -= series.mean(axis=1, keepdims=True)
     spread = series.std(axis=1, keepdims=True)
     return np.divide(series, spread, out=np.zeros_like(series), where=spread > 0)
+
+
+def tsnr(
+    raw: str | Path,
+    raw_mask: str | Path,
+    preprocessed: str | Path,
+    mask: str | Path,
+    out: str | Path,
+    *,
+    title: str = "",
+) -> None:
+    """Draw temporal SNR before and after preprocessing on axial slices, on one colour scale.
+
+    Parameters
+    ----------
+    raw, preprocessed : path
+        4-D images; where they are one file, it is drawn once.
+    raw_mask, mask : path
+        Brain on the grid of each.
+    out : path
+        Ends in ``.png``.
+    title : str
+
+    Raises
+    ------
+    ImageError
+        If an image or a mask cannot be used.
+    """
+    named = {"raw": (raw, raw_mask), "preprocessed": (preprocessed, mask)}
+    if Path(raw).resolve() == Path(preprocessed).resolve():
+        del named["raw"]
+    maps = {name: _canonical(tsnr_map(*paths), paths[0]) for name, paths in named.items()}
+    known = np.concatenate([ratio[np.isfinite(ratio)] for ratio, _ in maps.values()] or [np.empty(0)])
+    high = float(np.percentile(known, 98)) if known.size else 1.0
+    figure = Figure(figsize=(10, 1.75 * len(maps) + 0.4), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(maps), SLICES, squeeze=False)
+    for row, (name, (ratio, aspect)) in zip(axes, maps.items(), strict=True):
+        filled = np.flatnonzero(np.isfinite(ratio).any(axis=(0, 1)))
+        low, top = (filled[0], filled[-1]) if filled.size else (0, ratio.shape[2] - 1)
+        for axis, level in zip(row, np.linspace(low, top, SLICES + 2)[1:-1].astype(int), strict=True):
+            shown = axis.imshow(
+                ratio[:, :, level].T, origin="lower", cmap="viridis", vmin=0, vmax=high, aspect=aspect
+            )
+            axis.set_xticks([])
+            axis.set_yticks([])
+            axis.spines[:].set_visible(False)
+        here = ratio[np.isfinite(ratio)]
+        row[0].set_ylabel(f"{name}\nmedian {np.median(here):.0f}" if here.size else name)
+    figure.colorbar(shown, ax=list(axes.ravel()), label="temporal SNR (ratio)", fraction=0.025, pad=0.01)
+    figure.suptitle(title, fontsize="medium")
+    with atomic(out) as temporary:
+        figure.savefig(temporary, metadata={"Software": None})
+
+
+def _canonical(data: np.ndarray, image: str | Path) -> tuple[np.ndarray, float]:
+    """Axes turned to the right, front and top, and a voxel's length to the front over that to the right."""
+    turned = nib.as_closest_canonical(nib.Nifti1Image(data, open_bold(image).affine))
+    across, front, _ = nib.affines.voxel_sizes(turned.affine)
+    return np.asarray(turned.dataobj), float(front / across)

@@ -11,12 +11,12 @@ from tqdm import tqdm
 from dca.errors import ImageError
 from dca.files import atomic
 from dca.inputs.image import open_bold
-from dca.preprocess.series import SeriesWriter, read_mask, volumes
+from dca.preprocess.series import SeriesWriter, read_mask, read_volume, volumes
 
 TARGET = 10_000.0
 
 
-def grand_median(bold: str | Path, mask: str | Path) -> float:
+def grand_median(bold: str | Path, mask: str | Path, bias: str | Path | None = None) -> float:
     """Median over all volumes of all finite in-mask values.
 
     Parameters
@@ -25,6 +25,8 @@ def grand_median(bold: str | Path, mask: str | Path) -> float:
         4-D image.
     mask : path
         3-D mask on its grid.
+    bias : path, optional
+        Bias field on its grid, which is divided out first.
 
     Returns
     -------
@@ -38,8 +40,9 @@ def grand_median(bold: str | Path, mask: str | Path) -> float:
     image = open_bold(bold)
     inside = read_mask(mask, image)
     values = np.empty((image.shape[3], int(inside.sum())), np.float32)
+    field = np.float32(1) if bias is None else read_volume(bias)[1][inside]
     for row, volume in zip(values, volumes(image), strict=True):
-        row[:] = volume[inside]
+        row[:] = volume[inside] / field
     flat = values.reshape(-1)
     finite = np.isfinite(flat)
     if not finite.all():
@@ -56,7 +59,14 @@ def grand_median(bold: str | Path, mask: str | Path) -> float:
     return median
 
 
-def scale(bold: str | Path, mask: str | Path, out: str | Path, *, target: float = TARGET) -> dict[str, Any]:
+def scale(
+    bold: str | Path,
+    mask: str | Path,
+    out: str | Path,
+    *,
+    bias: str | Path | None = None,
+    target: float = TARGET,
+) -> dict[str, Any]:
     """Multiply a run by one number, so that its in-mask median over time becomes `target`.
 
     This is the grand-mean intensity normalisation of FSL's FEAT, whose "grand mean" is the median
@@ -70,6 +80,8 @@ def scale(bold: str | Path, mask: str | Path, out: str | Path, *, target: float 
         3-D mask on its grid.
     out : path
         Scaled image, float32.
+    bias : path, optional
+        Bias field from `dca.preprocess.bias`, by which every volume is divided in the same pass.
     target : float
 
     Returns
@@ -82,10 +94,16 @@ def scale(bold: str | Path, mask: str | Path, out: str | Path, *, target: float 
     ImageError
         If the median is not positive, as in images without a mean.
     """
-    median = grand_median(bold, mask)
+    median = grand_median(bold, mask, bias)
     image = open_bold(bold)
-    factor = np.float32(target / median)
+    field = np.float32(1) if bias is None else read_volume(bias)[1]
+    factor = np.float32(target / median) / field
     with atomic(out) as temporary, SeriesWriter(temporary, image) as writer:
         for volume in tqdm(volumes(image), total=image.shape[3], desc="scale", unit="volume"):
             writer.write(volume * factor)
-    return {"step": "scale", "method": "in-mask 4-D median to target", "target": target, "grand_mean": median}
+    return {
+        "step": "scale",
+        "method": "in-mask 4-D median to target" + ("" if bias is None else ", bias field divided out"),
+        "target": target,
+        "grand_mean": median,
+    }

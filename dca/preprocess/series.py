@@ -113,6 +113,8 @@ class SeriesWriter:
         Ends in ``.nii`` or ``.nii.gz``; give a name from `dca.files.atomic`.
     like : Nifti1Image
         Its affine, codes, units, TR and number of volumes are kept.
+    grid : Nifti1Image, optional
+        A 3-D image whose grid and codes take the place of those of `like`.
 
     Raises
     ------
@@ -120,9 +122,12 @@ class SeriesWriter:
         On leaving the context, if another number of volumes was written.
     """
 
-    def __init__(self, path: str | Path, like: nib.Nifti1Image) -> None:
-        self._header = float_header(like, like.shape)
-        self._shape = like.shape
+    def __init__(self, path: str | Path, like: nib.Nifti1Image, grid: nib.Nifti1Image | None = None) -> None:
+        self._shape = like.shape if grid is None else (*grid.shape[:3], like.shape[3])
+        self._header = float_header(grid or like, self._shape)
+        if grid is not None:
+            self._header.set_zooms((*grid.header.get_zooms()[:3], like.header.get_zooms()[3]))
+            self._header.set_xyzt_units("mm", float_header(like, like.shape).get_xyzt_units()[1])
         self._written = 0
         self._path = str(path)
 

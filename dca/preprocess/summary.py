@@ -14,8 +14,8 @@ from dca.inputs.image import open_bold
 from dca.preprocess.series import read_mask, volumes
 
 
-def temporal_snr(bold: str | Path, mask: str | Path) -> float | None:
-    """Median over in-mask voxels of temporal mean over temporal standard deviation.
+def tsnr_map(bold: str | Path, mask: str | Path) -> np.ndarray:
+    """Temporal mean over temporal standard deviation of every in-mask voxel.
 
     Parameters
     ----------
@@ -26,8 +26,8 @@ def temporal_snr(bold: str | Path, mask: str | Path) -> float | None:
 
     Returns
     -------
-    float or None
-        None if no in-mask voxel is finite and varies.
+    ndarray, float64, shape (X, Y, Z)
+        NaN outside the mask and where a voxel is not finite or does not vary.
     """
     image = open_bold(bold)
     inside = read_mask(mask, image)
@@ -42,7 +42,16 @@ def temporal_snr(bold: str | Path, mask: str | Path) -> float | None:
     deviation = np.sqrt(np.maximum(squares / image.shape[3] - np.square(shift), 0))
     mean = shift + origin
     varies = np.isfinite(mean) & (deviation > 1e-6 * np.abs(mean))
-    return float(np.median(mean[varies] / deviation[varies])) if varies.any() else None
+    ratio = np.full(image.shape[:3], np.nan)
+    ratio[inside] = np.divide(mean, deviation, out=np.full_like(mean, np.nan), where=varies)
+    return ratio
+
+
+def temporal_snr(bold: str | Path, mask: str | Path) -> float | None:
+    """Median of `tsnr_map`; None if no in-mask voxel is finite and varies."""
+    ratio = tsnr_map(bold, mask)
+    known = ratio[np.isfinite(ratio)]
+    return float(np.median(known)) if known.size else None
 
 
 def write_summary(
@@ -84,7 +93,8 @@ def write_summary(
         "steps": steps,
     }
     lost = merged.get("unaligned_volumes")
-    summary["warnings"] = [f"volumes {lost} could not be aligned with the reference"] if lost else []
+    warnings = [f"volumes {lost} could not be aligned with the reference"] if lost else []
+    summary["warnings"] = warnings + [text for step in steps for text in step.get("warnings", ())]
     write_json(out, summary)
     return summary
 
@@ -101,4 +111,8 @@ SHOWN = (
     "censored_volumes",
     "nonfinite_values",
     "nonfinite_voxels",
+    "space",
+    "mask_in_template_percent",
+    "csf_voxels",
+    "white_matter_voxels",
 )

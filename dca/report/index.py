@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from dca import provenance as origin
+from dca.preprocess.limits import reasons_to_exclude
 from dca.report import charts, verdicts
 from dca.report.filters import first_layer_filters
 from dca.report.methods import methods_text
@@ -59,13 +60,13 @@ def write_index(
     origins = dict(provenance) if provenance is not None else origin.collect(config)
     context = {
         "verdicts": [
-            verdicts.judge_runs(found),
+            verdicts.judge_runs(found, config["preprocess"]),
             verdicts.judge_motion(found),
             verdicts.judge_training(history, training),
             *(verdicts.judge_events(pcc, setup) for setup in SETUPS),
             verdicts.judge_group(group),
         ],
-        "rows": [run_row(run) for run in found],
+        "rows": [run_row(run, config) for run in found],
         "fd_threshold": charts.FD_THRESHOLD,
         "motion": _motion(found),
         "training": training,
@@ -80,15 +81,18 @@ def write_index(
         "card": folder.record("train/model/card.json"),
     }
     # Last: by now every file has been looked at.
-    limits = config["preprocess"]["limits"]
-    notes = gather_notes(found, folder.problems, training, study_logs(folder.root), limits)
+    logs = study_logs(folder.root)
+    notes = gather_notes(found, folder.problems, training, logs, config["preprocess"])
     write_page(out, "index.html", notes=notes, **context)
 
 
-def run_row(run: RunResults) -> dict[str, Any]:
+def run_row(run: RunResults, config: Mapping[str, Any]) -> dict[str, Any]:
     """What the table of runs says of one run."""
-    displacement, signals = run.displacement, run.signals
+    left_out = reasons_to_exclude(run.summary("preprocess") or {}, config["preprocess"])
+    # Signals of one that is left out are those of an earlier run of the study.
+    displacement, signals = run.displacement, None if left_out else run.signals
     return {
+        "left_out": left_out,
         "run": run.run,
         "run_id": run.run_id,
         "subject": run.subject,

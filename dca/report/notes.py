@@ -31,7 +31,7 @@ def gather_notes(
     problems: Iterable[str],
     training: dict[str, Any] | None,
     logs: Sequence[Path],
-    limits: Mapping[str, float | None],
+    preprocess: Mapping[str, Any],
 ) -> list[Note]:
     """Collect notes without repetition, errors first.
 
@@ -45,15 +45,17 @@ def gather_notes(
         Summary of the training.
     logs : sequence of path
         Logs of jobs.
-    limits : mapping
-        Settings ``preprocess.limits``.
+    preprocess : mapping
+        Section ``preprocess`` of the settings, for its limits.
     """
     notes = [Note("error", "report", problem) for problem in problems]
     notes += _warnings(training, "train")
     for run in runs:
         for stage in STAGES:
             notes += _warnings(run.summary(stage), f"{stage}, {run.run_id}")
-        beyond = beyond_limits(run.summary("preprocess") or {}, limits)
+        beyond = beyond_limits(run.summary("preprocess") or {}, preprocess["limits"])
+        if preprocess["exclude_over_limits"]:
+            beyond = [f"{text}: left out of training, GLM and comparison" for text in beyond]
         notes += _warnings({"warnings": beyond}, f"preprocess, {run.run_id}")
     for log in logs:
         notes += _from_log(log)

@@ -146,9 +146,14 @@ def draw_map(
 
 
 @styled
-def draw_mask(background: Volume, mask: Volume | None, alt: str, slices: int = 8) -> Picture:
-    """Draw the mean image on axial slices from bottom to top, with the outline of the mask."""
-    box = _bounds(background.data if mask is None else mask.data)
+def draw_mask(
+    background: Volume, mask: Volume | None, alt: str, slices: int = 8, whole: bool = False
+) -> Picture:
+    """Draw an image on axial slices from bottom to top, with the outline of a mask.
+
+    The picture is cropped to the mask, or, if the `whole` is to be seen, to the image.
+    """
+    box = _bounds(background.data if mask is None or whole else mask.data)
     low, high = box[2]
     first, last = low + _MARGIN + 1, high - _MARGIN - 2  # the outermost slices of a brain show little
     levels = np.unique(np.linspace(first, max(first, last), slices).astype(int))

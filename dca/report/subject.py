@@ -9,6 +9,8 @@ from typing import Any
 import pandas as pd
 
 from dca import provenance as origin
+from dca.preprocess.limits import reasons_to_exclude
+from dca.preprocess.template import template_on
 from dca.report import charts, verdicts
 from dca.report.events import contrast_maps, key_figure
 from dca.report.index import run_row
@@ -16,7 +18,7 @@ from dca.report.notes import gather_notes, run_logs
 from dca.report.page import write_page
 from dca.report.picture import Picture, embed_png
 from dca.report.results import Folder, RunResults, records
-from dca.report.slices import Z_THRESHOLD, draw_mask
+from dca.report.slices import Z_THRESHOLD, Volume, draw_mask
 
 SETUPS = ("raw", "dca")
 
@@ -54,14 +56,21 @@ def write_subject(
     """
     folder = Folder(results)
     found = [RunResults(run, folder) for run in records(runs) if str(run["subject"]) == str(subject)]
+    kept = [
+        run for run in found if not reasons_to_exclude(run.summary("preprocess") or {}, config["preprocess"])
+    ]
     sections = [run_section(run, config) for run in found]
     logs = run_logs(folder.root, [run.run_id for run in found])
-    notes = gather_notes(found, folder.problems, None, logs, config["preprocess"]["limits"])
+    notes = gather_notes(found, folder.problems, None, logs, config["preprocess"])
     write_page(
         out,
         "subject.html",
         subject=str(subject),
-        verdicts=[verdicts.judge_runs(found), verdicts.judge_motion(found), *_task_verdicts(found)],
+        verdicts=[
+            verdicts.judge_runs(found, config["preprocess"]),
+            verdicts.judge_motion(found),
+            *_task_verdicts(kept),
+        ],
         sections=sections,
         fd_threshold=charts.FD_THRESHOLD,
         z_threshold=Z_THRESHOLD,
@@ -76,11 +85,13 @@ def run_section(run: RunResults, config: Mapping[str, Any]) -> dict[str, Any]:
     glm = run.summary("glm") if run.events else None
     contrasts = [name for name in (glm or {}).get("maps", {}) if name not in run.events]
     return {
-        **run_row(run),
+        **run_row(run, config),
         "signals": run.signals,
         "space": (run.signals or {}).get("space") or run.run.get("space"),
         "preprocess": run.summary("preprocess"),
-        "carpet": _carpet(run),
+        "carpet": _png(run, "carpet", "Carpet plot of {}: signals of brain voxels over time."),
+        "tsnr": _png(run, "tsnr", "Temporal SNR of {} on axial slices, before and after preprocessing."),
+        "template": _template(run),
         "motion": _motion(run),
         "mask": _mask(run),
         "names": run.events,
@@ -98,9 +109,19 @@ def _task_verdicts(runs: Sequence[RunResults]) -> list[verdicts.Verdict]:
     return [verdicts.judge_events(pcc, setup) for setup in SETUPS]
 
 
-def _carpet(run: RunResults) -> Picture | None:
-    alt = f"Carpet plot of {run.run_id}: signals of brain voxels over time."
-    return run.folder.read(f"preprocess/{run.run_id}/carpet.png", lambda path: embed_png(path, alt))
+def _png(run: RunResults, name: str, alt: str) -> Picture | None:
+    path = f"preprocess/{run.run_id}/{name}.png"
+    return run.folder.read(path, lambda whole: embed_png(whole, alt.format(run.run_id)))
+
+
+def _template(run: RunResults) -> Picture | None:
+    """The run's mask over the template, where the run was brought to one."""
+    mask = run.mask
+    if mask is None or not (run.summary("preprocess") or {}).get("space"):
+        return None
+    template = Volume(template_on(mask.data.shape, mask.affine), mask.affine)
+    alt = f"MNI template on axial slices with the outline of the brain mask of {run.run_id}."
+    return draw_mask(template, mask, alt, whole=True)
 
 
 def _motion(run: RunResults) -> Picture | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from dca.preprocess.limits import reasons_to_exclude
 from dca.report.charts import FD_THRESHOLD
 from dca.report.results import RunResults
 
@@ -44,10 +45,11 @@ class Verdict:
     level: Level
 
 
-def judge_runs(runs: Sequence[RunResults]) -> Verdict:
-    """Which runs made it into the analysis."""
-    kept = [run for run in runs if run.signals]
-    lost = [run.run_id for run in runs if not run.signals]
+def judge_runs(runs: Sequence[RunResults], preprocess: Mapping[str, Any]) -> Verdict:
+    """Which runs made it into the analysis; `preprocess` is that section of the settings."""
+    left_out = [run.run_id for run in runs if reasons_to_exclude(run.summary("preprocess") or {}, preprocess)]
+    kept = [run for run in runs if run.signals and run.run_id not in left_out]
+    lost = [run.run_id for run in runs if not run.signals and run.run_id not in left_out]
     subjects = len({run.subject for run in runs})
     held_out = sum(run.run.get("split") == "validation" for run in runs)
     resting = sum(not run.events for run in runs)
@@ -56,8 +58,12 @@ def judge_runs(runs: Sequence[RunResults]) -> Verdict:
         parts.append(f"{resting} without events (resting state)")
     if lost:
         parts.append(f"without signals: {_listing(lost)}")
-    rule = "A run is in when its signals were extracted."
-    level: Level = "good" if kept and not lost else "poor" if not kept else "caution"
+    if left_out:
+        parts.append(f"{len(left_out)} left out, beyond the limits: {_listing(left_out)}")
+    rule = "A run is in when its signals were extracted" + (
+        " and it keeps preprocess.limits." if preprocess["exclude_over_limits"] else "."
+    )
+    level: Level = "good" if kept and not lost and not left_out else "poor" if not kept else "caution"
     return Verdict("Runs", f"{len(kept)} of {len(runs)} in", "; ".join(parts), rule, level)
 
 

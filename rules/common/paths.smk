@@ -1,4 +1,5 @@
 # Which files a stage or a target consists of.
+from dca.preprocess import limits
 
 
 def result(path):
@@ -21,9 +22,22 @@ def per_run(pattern, keep=lambda run: True):
     return [result(pattern.format(run_id=run.run_id)) for run in RUNS.values() if keep(run)]
 
 
-def per_task_run(pattern):
-    """One file for every run that has events."""
-    return per_run(pattern, lambda run: run.events)
+def kept_runs():
+    """Runs that stay in the study; with `exclude_over_limits` they are known after preprocessing."""
+    if not EXCLUDE:
+        return list(RUNS.values())
+    included = limits.included_runs(checkpoints.select_runs.get().output.table)
+    return [run for run in RUNS.values() if run.run_id in included]
+
+
+def per_kept_run(pattern, keep=lambda run: True):
+    """One file for every run that stays in the study and that `keep` accepts, as an input function."""
+    return lambda wildcards: [result(pattern.format(run_id=run.run_id)) for run in kept_runs() if keep(run)]
+
+
+def per_kept_task_run(pattern):
+    """One file for every run that stays in the study and has events, as an input function."""
+    return per_kept_run(pattern, lambda run: run.events)
 
 
 def model_files():
@@ -39,13 +53,13 @@ def model_files():
 
 
 def decompose_files():
-    """Dictionaries and maps of all setups."""
-    return [file for setup in SETUPS for file in per_run(f"decompose/{setup}/{{run_id}}/maps.nii.gz")]
+    """Dictionaries and maps of all setups, as input functions."""
+    return [per_kept_run(f"decompose/{setup}/{{run_id}}/maps.nii.gz") for setup in SETUPS]
 
 
 def compare_files():
     """The tables of the comparison; none in a study at rest."""
-    return [result("compare/pcc.tsv"), result("compare/group.tsv")] if per_task_run("{run_id}") else []
+    return [result("compare/pcc.tsv"), result("compare/group.tsv")] if any(run.events for run in runs) else []
 
 
 def report_files():
@@ -121,15 +135,21 @@ def plain(run):
     return {name: str(value) if isinstance(value, Path) else value for name, value in vars(run).items()}
 
 
-def run_report_files(run):
-    """What the report shows of one run."""
+def run_report_files(run, kept):
+    """What the report shows of one run: of one that is left out, its preprocessing."""
     folders = [f"decompose/{setup}/{run.run_id}" for setup in SETUPS]
-    names = [
+    preprocessed = [
         f"preprocess/{run.run_id}/summary.json",
         f"preprocess/{run.run_id}/confounds.tsv",
         f"preprocess/{run.run_id}/carpet.png",
+        f"preprocess/{run.run_id}/tsnr.png",
         f"preprocess/{run.run_id}/mean.nii.gz",
         f"preprocess/{run.run_id}/mask.nii.gz",
+    ]
+    if run not in kept:
+        return [result(name) for name in preprocessed]
+    names = [
+        *preprocessed,
         f"signals/{run.run_id}.h5",
         *(f"{folder}/summary.json" for folder in folders),
         *(
@@ -145,14 +165,11 @@ def run_report_files(run):
 
 def subject_report_input(wildcards):
     """The runs of one subject."""
-    runs = [run for run in RUNS.values() if run.subject == wildcards.subject]
-    return [file for run in runs for file in run_report_files(run)]
+    runs, kept = [run for run in RUNS.values() if run.subject == wildcards.subject], kept_runs()
+    return [file for run in runs for file in run_report_files(run, kept)]
 
 
 def index_report_input(wildcards):
     """What is common to all runs, and each run's numbers."""
-    runs = [
-        *per_run("preprocess/{run_id}/summary.json"),
-        *per_run("signals/{run_id}.h5"),
-    ]
-    return [*model_files(), *compare_files(), *runs]
+    signals = [result(f"signals/{run.run_id}.h5") for run in kept_runs()]
+    return [*model_files(), *compare_files(), *per_run("preprocess/{run_id}/summary.json"), *signals]

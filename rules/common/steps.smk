@@ -4,22 +4,26 @@
 REGRESS = config["preprocess"]["regress"]
 
 if BACKEND == "native":
-    STEPS = ["motion", "scale"]
+    STEPS = ["slicetiming"] if SLICE_TIMING else []
+    STEPS += ["motion", "resample"] if NORMALISED else ["motion"]
+    STEPS += ["scale"]
     STEPS += ["smooth"] if config["preprocess"]["smooth_mm"] else []
     if REGRESS != "none":
         STEPS += ["regress"]
     elif config["preprocess"]["highpass_s"]:
         STEPS += ["highpass"]
-    ALIGNED = "motion"
-    RECORDS = [*STEPS, "mask"]
+    BESIDE = ["mask"]
+    BESIDE += ["bias"] if config["preprocess"]["bias_field"] else []
+    BESIDE += ["register"] if NORMALISED else []
+    after = STEPS.index("motion") + 1
+    RECORDS = [*STEPS[:after], *BESIDE, *STEPS[after:]]
 elif BACKEND == "fsl":
     STEPS = plan.steps(config["preprocess"])
-    ALIGNED = next(step for step in ("resample", "motion", "feat") if step in STEPS)
     RECORDS = plan.records(config["preprocess"])
 else:
     STEPS = ["link"]
-    ALIGNED = "link"
     RECORDS = [*STEPS, "mask"]
+ALIGNED = next(step for step in ("resample", "motion", "feat", "link") if step in STEPS)
 
 
 def step_image(step):
@@ -33,29 +37,77 @@ def passing(image):
     return image if image == step_image(STEPS[-1]) else temp(image)
 
 
+def before(step):
+    """The image that a step starts from."""
+    return step_image(STEPS[STEPS.index(step) - 1])
+
+
 def bold_file(wildcards):
     """The image that came in."""
     return str(RUNS[wildcards.run_id].bold)
 
 
+def unaligned(wildcards):
+    """The image that motion is estimated from and taken out of."""
+    first = STEPS[0]
+    return step_image(first) if first in ("gradient", "slicetiming") else bold_file(wildcards)
+
+
+def t1w_file(wildcards):
+    """The T1w image of the run."""
+    return str(T1W[wildcards.run_id])
+
+
+def scale_input(wildcards):
+    """The image to scale, its mask, and the bias field that is divided out on the way."""
+    files = {"bold": before("scale"), "mask": result("preprocess/{run_id}/mask.nii.gz")}
+    if config["preprocess"]["bias_field"]:
+        files["bias"] = result("preprocess/{run_id}/bias.nii.gz")
+    return files
+
+
+def native_registration_input(wildcards):
+    """The mean EPI as it is registered to the template: its brain, evenly bright."""
+    files = {"mean": epi_image("mean"), "mask": epi_image("mask")}
+    return files | ({"bias": epi_image("bias")} if config["preprocess"]["bias_field"] else {})
+
+
+def resample_output():
+    """What is resampled: the run; in the space of the template its mask, mean and bias field too."""
+    names = ["mask", "mean"] if NORMALISED else []
+    files = {name: result(f"preprocess/{{run_id}}/{name}.nii.gz") for name in names}
+    if NORMALISED and config["preprocess"]["bias_field"]:
+        files["bias"] = temp(result("preprocess/{run_id}/bias.nii.gz"))
+    return files
+
+
+def slice_times(wildcards):
+    """Times of the slices in seconds, and their axis."""
+    run = RUNS[wildcards.run_id]
+    return slice_timing.read_slice_times(run.bold, run.tr)
+
+
 def confounds_input(wildcards):
-    """The aligned, unfiltered image; motion where it was estimated here, confounds that came along."""
+    """The aligned, unfiltered image; motion and tissue where known; confounds that came along."""
     files = {"bold": step_image(ALIGNED)}
     if BACKEND != "none":
         files["parameters"] = result("preprocess/{run_id}/motion.tsv")
     elif RUNS[wildcards.run_id].confounds:
         files["given"] = str(RUNS[wildcards.run_id].confounds)
+    if T1W.get(wildcards.run_id):
+        files |= {name: tissue_mask(name) for name in ("csf", "white_matter")}
     return files
+
+
+def record_files(wildcards):
+    """What each step of the run says of itself."""
+    steps = [*RECORDS, *(["tissue"] if T1W.get(wildcards.run_id) else []), "confounds"]
+    return [result(f"preprocess/{{run_id}}/{step}.step.json") for step in steps]
 
 
 def raw_mask_input(wildcards):
     """A mask for the raw run, where the preprocessed one lies on another grid."""
     return {"raw_mask": epi_image("mask")} if NORMALISED else {}
-
-
-def run_space(wildcards):
-    """The space that a preprocessed run is in, where it is known."""
-    return install.SPACE if NORMALISED else RUNS[wildcards.run_id].space
 
 
 def given_mask_input(wildcards):

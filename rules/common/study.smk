@@ -45,11 +45,12 @@ SUBJECTS = sorted({run.subject for run in runs})
 SETUPS = config["decompose"]["setups"]
 DEMO = Path.cwd() / RESULTS / "demo"
 BACKEND = config["preprocess"]["backend"]
+EXCLUDE = config["preprocess"]["exclude_over_limits"]
 # What is recorded with the signals: neither what only the report looks at nor the settings of a
 # backend that did not run.
 PREPROCESSING = {
     key: value
     for key, value in config["preprocess"].items()
-    if key != "limits" and (key != "fsl" or BACKEND == "fsl")
+    if key not in ("limits", "exclude_over_limits") and (key != "fsl" or BACKEND == "fsl")
 }
 LENGTH = min(run.volumes for run in runs) if config["signals"]["length"] == "crop" else None

@@ -71,3 +71,20 @@ def still(save) -> Path:
 def brain(save) -> Path:
     """Mask of the head."""
     return save("brain.nii.gz", (head(centres(SHAPE, AXIAL)) > 60).astype(np.uint8))
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    """Folders of a BIDS dataset with T1w images in all the usual places, files empty."""
+    for name in (
+        "sub-01/anat/sub-01_acq-b_T1w.nii",
+        "sub-01/anat/sub-01_acq-a_T1w.nii.gz",
+        "sub-02/ses-1/anat/sub-02_ses-1_T1w.nii.gz",
+        "sub-02/ses-2/func/sub-02_ses-2_bold.nii.gz",
+        "sub-02/ses-3/anat/sub-02_ses-3_T1w.nii.gz",
+        "sub-03/func/sub-03_bold.nii.gz",
+    ):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return tmp_path

@@ -1,12 +1,18 @@
 import json
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
 
 from dca.errors import ImageError, InputError
 from dca.preprocess.confounds import dvars, framewise_displacement, write_confounds
+from dca.preprocess.regress import cosine_drift
 from dca.preprocess.rigid import PARAMETERS
+
+from .conftest import SHAPE
+
+TISSUES = ((1, "csf"), (2, "white_matter"))
 
 
 def reference_dvars(series):
@@ -58,20 +64,31 @@ def motion(tmp_path):
     return tmp_path / "motion.tsv"
 
 
+def expanded(*names):
+    kinds = ("", "_derivative1", "_derivative1_power2", "_power2")
+    return [f"{name}{kind}" for name in names for kind in kinds]
+
+
+CHANGES = ["framewise_displacement", "dvars", "std_dvars"]
+
+
 def test_table_of_a_native_run(still, brain, motion, tmp_path):
-    record = write_confounds(still, brain, tmp_path / "confounds.tsv", parameters=motion)
+    record = write_confounds(
+        still, brain, tmp_path / "confounds.tsv", tr=2.0, highpass_s=40, parameters=motion
+    )
     table = pd.read_csv(tmp_path / "confounds.tsv", sep="\t")
-    assert list(table) == [*PARAMETERS, "framewise_displacement", "dvars", "std_dvars", "global_signal"]
-    assert (tmp_path / "confounds.tsv").read_text().splitlines()[1].split("\t")[6:9] == ["n/a"] * 3
+    cosines = ["cosine00", "cosine01", "cosine02"]  # 2 * 60 s / 40 s
+    assert list(table) == [*expanded(*PARAMETERS), *CHANGES, *expanded("global_signal"), *cosines]
+    first = (tmp_path / "confounds.tsv").read_text().splitlines()[1].split("\t")
+    assert [name for name, value in zip(table, first, strict=True) if value == "n/a"] == [
+        name for name in table if name in CHANGES or "derivative1" in name
+    ]
+    np.testing.assert_allclose(table["trans_x_derivative1"][1:], 0.01)
+    np.testing.assert_allclose(table["rot_z_power2"], table["rot_z"] ** 2)
+    np.testing.assert_allclose(table["rot_z_derivative1_power2"], table["rot_z_derivative1"] ** 2)
+    np.testing.assert_allclose(table["cosine00"], cosine_drift(30, 2.0, 40)[:, 0])
     described = json.loads((tmp_path / "confounds.json").read_text())
-    assert set(described) == {
-        "trans_*",
-        "rot_*",
-        "framewise_displacement",
-        "dvars",
-        "std_dvars",
-        "global_signal",
-    }
+    assert list(described) == list(table) and all(entry["Description"] for entry in described.values())
     assert record["mean_fd_mm"] == pytest.approx(0.03 + 0.03 * 50)
     assert record["percent_fd_above_0.5mm"] == 100
     # The run drifts up by 5 %.
@@ -79,46 +96,82 @@ def test_table_of_a_native_run(still, brain, motion, tmp_path):
 
 
 def test_table_without_motion(still, brain, tmp_path):
-    record = write_confounds(still, brain, tmp_path / "confounds.tsv")
-    assert list(pd.read_csv(tmp_path / "confounds.tsv", sep="\t")) == ["dvars", "std_dvars", "global_signal"]
+    record = write_confounds(still, brain, tmp_path / "confounds.tsv", tr=2.0)
+    table = pd.read_csv(tmp_path / "confounds.tsv", sep="\t")
+    assert list(table) == ["dvars", "std_dvars", *expanded("global_signal")]
     assert record["mean_fd_mm"] is None
 
 
 def test_confounds_of_the_input_take_precedence(still, brain, motion, tmp_path):
-    given = pd.read_csv(motion, sep="\t").assign(global_signal=7.0, a_comp_cor_00=np.arange(30.0))
+    given = pd.read_csv(motion, sep="\t").assign(
+        global_signal=7.0, a_comp_cor_00=np.arange(30.0), cosine00=1.0
+    )
+    given["edge_comp_00"] = 2.0
     given.to_csv(tmp_path / "given.tsv", sep="\t", index=False)
-    write_confounds(still, brain, tmp_path / "confounds.tsv", given=tmp_path / "given.tsv")
+    options = {"tr": 2.0, "highpass_s": 30, "given": tmp_path / "given.tsv"}
+    write_confounds(still, brain, tmp_path / "confounds.tsv", **options)
     table = pd.read_csv(tmp_path / "confounds.tsv", sep="\t")
-    assert list(table)[6:] == [
-        "framewise_displacement",
-        "dvars",
-        "std_dvars",
-        "global_signal",
-        "a_comp_cor_00",
-    ]
-    assert (table["global_signal"] == 7).all()
+    # Cosines of another filter are not mixed with theirs; what is missing is added.
+    theirs = ["a_comp_cor_00", "cosine00", "edge_comp_00"]
+    assert list(table) == [*expanded(*PARAMETERS), *CHANGES, *expanded("global_signal"), *theirs]
+    assert (table["global_signal"] == 7).all() and (table["global_signal_power2"] == 49).all()
     np.testing.assert_array_equal(table["a_comp_cor_00"], np.arange(30))
-    assert "*" in json.loads((tmp_path / "confounds.json").read_text())
+    described = json.loads((tmp_path / "confounds.json").read_text())
+    assert "came with the input" in described["global_signal"]["Description"]
+    assert "came with the input" not in described["dvars"]["Description"]
+
+
+def test_tissue_gives_means_and_compcor_that_nilearn_reads(still, brain, motion, save, tmp_path):
+    from nilearn.interfaces.fmriprep import load_confounds
+
+    inside = np.asarray(nib.load(brain).dataobj) > 0
+    order = np.arange(inside.size).reshape(inside.shape) % 4
+    masks = {name: save(f"{name}.nii.gz", (inside & (order == n)).astype(np.uint8)) for n, name in TISSUES}
+    table = tmp_path / "sub-01_task-x_desc-confounds_timeseries.tsv"
+    write_confounds(still, brain, table, tr=2.0, highpass_s=40, parameters=motion, tissue=masks)
+    found = pd.read_csv(table, sep="\t")
+    data = np.asarray(nib.load(still).dataobj)
+    for n, name in TISSUES:
+        np.testing.assert_allclose(found[name], data[inside & (order == n)].mean(axis=0), rtol=1e-5)
+    parts = found[[f"a_comp_cor_0{n}" for n in range(5)]].to_numpy()
+    np.testing.assert_allclose(parts.T @ parts, np.eye(5), atol=1e-9)
+    drift = cosine_drift(30, 2.0, 40)
+    np.testing.assert_allclose(drift.T @ parts, 0, atol=1e-9)  # drift is taken out before
+    image = tmp_path / "sub-01_task-x_space-T1w_desc-preproc_bold.nii.gz"
+    image.symlink_to(still)
+    strategy = ("motion", "high_pass", "wm_csf", "global_signal", "compcor")
+    read, _ = load_confounds(str(image), strategy, wm_csf="full", global_signal="full")
+    wanted = [*expanded(*PARAMETERS, "global_signal", "csf", "white_matter")]
+    wanted += [name for name in found if name.startswith(("a_comp_cor", "cosine"))]
+    assert set(read) == set(wanted)
+
+
+def test_an_empty_tissue_gives_no_column(still, brain, save, tmp_path):
+    empty = save("empty.nii.gz", np.zeros(SHAPE, np.uint8))
+    masks = {"csf": empty, "white_matter": brain}
+    write_confounds(still, brain, tmp_path / "confounds.tsv", tr=2.0, tissue=masks)
+    table = pd.read_csv(tmp_path / "confounds.tsv", sep="\t")
+    assert "csf" not in table and {"white_matter", "a_comp_cor_00"} <= set(table)
 
 
 def test_table_of_another_length_is_refused(still, brain, motion, tmp_path):
     pd.read_csv(motion, sep="\t").iloc[:-1].to_csv(motion, sep="\t", index=False)
     with pytest.raises(InputError, match="29 rows, but the run has 30 volumes"):
-        write_confounds(still, brain, tmp_path / "confounds.tsv", parameters=motion)
+        write_confounds(still, brain, tmp_path / "confounds.tsv", tr=2.0, parameters=motion)
 
 
 def test_voxels_that_are_not_finite_are_left_out(save, tmp_path):
     data = np.random.default_rng(0).normal(100, 1, (4, 4, 4, 12)).astype(np.float32)
     mask = np.ones((4, 4, 4), np.uint8)
     mask[0] = 0
-    write_confounds(save("clean.nii", data), save("mask.nii", mask), tmp_path / "clean.tsv")
+    write_confounds(save("clean.nii", data), save("mask.nii", mask), tmp_path / "clean.tsv", tr=2.0)
     data[0, 0, 0, 5] = np.nan
     write_confounds(
-        save("bold.nii", data), save("all.nii", np.ones((4, 4, 4), np.uint8)), tmp_path / "broken.tsv"
+        save("bold.nii", data), save("all.nii", np.ones((4, 4, 4), np.uint8)), tmp_path / "broken.tsv", tr=2.0
     )
     assert np.isfinite(pd.read_csv(tmp_path / "broken.tsv", sep="\t")["dvars"][1:]).all()
     data[..., 3] = np.nan
     with pytest.raises(ImageError, match="finite in every volume"):
         write_confounds(
-            save("bold.nii", data), save("all.nii", np.ones((4, 4, 4), np.uint8)), tmp_path / "x.tsv"
+            save("bold.nii", data), save("all.nii", np.ones((4, 4, 4), np.uint8)), tmp_path / "x.tsv", tr=2.0
         )

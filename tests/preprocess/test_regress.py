@@ -69,5 +69,7 @@ def test_too_few_volumes_left():
 
 def test_a_run_with_regression_has_it_in_place_of_the_filter(still, tmp_path):
     summary = preprocess_run(still, tmp_path / "run", tr=2.0, regress="motion6", censor_fd_mm=5.0)
-    assert [step["step"] for step in summary["steps"]] == ["motion", "mask", "scale", "regress", "confounds"]
+    assert [step["step"] for step in summary["steps"]] == [
+        *("motion", "mask", "bias", "scale", "regress", "confounds")
+    ]
     assert summary["censored_volumes"] == 0

@@ -9,10 +9,10 @@ from matplotlib.image import imread
 
 from dca.errors import ConfigError, ImageError
 from dca.preprocess.confounds import write_confounds
-from dca.preprocess.figures import carpet
+from dca.preprocess.figures import carpet, tsnr
 from dca.preprocess.link import link
 from dca.preprocess.run import preprocess_run
-from dca.preprocess.summary import temporal_snr, write_summary
+from dca.preprocess.summary import temporal_snr, tsnr_map, write_summary
 
 
 def test_compressed_input_is_linked(still, tmp_path):
@@ -42,7 +42,7 @@ def test_damaged_input_is_not_linked(still, tmp_path):
 
 
 def test_carpet_is_drawn_for_one_and_for_two_images(still, brain, save, tmp_path):
-    write_confounds(still, brain, tmp_path / "confounds.tsv")
+    write_confounds(still, brain, tmp_path / "confounds.tsv", tr=0.72)
     filtered = save("filtered.nii.gz", np.asarray(nib.load(still).dataobj)[..., ::-1])
     heights = []
     for after in (still, filtered):
@@ -57,12 +57,25 @@ def test_carpet_is_drawn_for_one_and_for_two_images(still, brain, save, tmp_path
     assert heights[1] > heights[0]
 
 
+def test_temporal_snr_is_drawn_for_one_and_for_two_images(still, brain, save, tmp_path):
+    halved = save("noisy.nii.gz", np.asarray(nib.load(still).dataobj)[..., ::-1])
+    heights = []
+    for after in (still, halved):
+        tsnr(still, brain, after, brain, tmp_path / "tsnr.png", title="sub-01")
+        heights.append(imread(tmp_path / "tsnr.png").shape[0])
+        assert imread(tmp_path / "tsnr.png")[..., :3].std() > 0.1
+    assert heights[1] > heights[0]
+
+
 def test_temporal_snr_is_mean_over_deviation(save):
     rng = np.random.default_rng(0)
     data = rng.normal(1000, 20, (8, 8, 8, 400)).astype(np.float32)
     data[0, 0, 0], data[1, 1, 1, 3] = 5, np.nan
     mask = save("mask.nii", np.ones((8, 8, 8), np.uint8))
     assert temporal_snr(save("bold.nii", data), mask) == pytest.approx(50, rel=0.01)
+    ratio = tsnr_map(save("bold.nii", data), mask)
+    assert ratio[2, 2, 2] == pytest.approx(data[2, 2, 2].mean() / data[2, 2, 2].std(), rel=1e-4)
+    assert np.isnan(ratio[0, 0, 0]) and np.isnan(ratio[1, 1, 1])
     assert temporal_snr(save("constant.nii", np.full((8, 8, 8, 4), 3, np.float32)), mask) is None
 
 

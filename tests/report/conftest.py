@@ -160,7 +160,8 @@ def _write_preprocessing(folder: Path, brain: np.ndarray, rng: np.random.Generat
     write_json(folder / "summary.json", {"backend": "native", "steps": {"highpass_s": 100, "smooth_mm": 0}})
     figure = Figure(figsize=(6, 2))
     figure.subplots().imshow(rng.standard_normal((100, T)), cmap="gray", aspect="auto")
-    figure.savefig(folder / "carpet.png")
+    for name in ("carpet", "tsnr"):
+        figure.savefig(folder / f"{name}.png")
 
 
 def _design(events: tuple[str, ...], rng: np.random.Generator) -> pd.DataFrame:

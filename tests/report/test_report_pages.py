@@ -56,9 +56,9 @@ def test_pages_hold_their_sections_images_and_links(finished, pages) -> None:
         assert f"{run.subject}.html" in index.addresses
         assert f"{run.subject}.html#{run.run_id}" in index.addresses
         assert run.run_id in Parsed(pages[run.subject]).ids
-    # motion, carpet, mask; per event three maps and a time course; one contrast
-    assert len(Parsed(pages["01"]).images) == 3 + 3 * 4 + 1
-    assert len(Parsed(pages["03"]).images) == 3
+    # motion, carpet, mask, temporal SNR; per event three maps and a time course; one contrast
+    assert len(Parsed(pages["01"]).images) == 4 + 3 * 4 + 1
+    assert len(Parsed(pages["03"]).images) == 4
 
 
 def test_no_address_outside_the_folder_and_no_script(pages) -> None:
@@ -139,7 +139,7 @@ def test_maps_of_atoms_are_shown_without_a_comparison_and_without_a_glm(sketched
     shutil.rmtree(sketched.results / "compare")
     shutil.rmtree(sketched.results / "glm")
     parsed = Parsed(sketched.write("01"))
-    assert len(parsed.images) == 3 + 3
+    assert len(parsed.images) == 4 + 3
     assert "the peak of the dca map" in parsed.text
 
 
@@ -154,6 +154,7 @@ def test_damaged_files_are_listed_and_the_rest_shown(sketched) -> None:
         "preprocess/{id}/mean.nii.gz",
         "preprocess/{id}/confounds.tsv",
         "preprocess/{id}/carpet.png",
+        "preprocess/{id}/tsnr.png",
         "preprocess/{id}/summary.json",
         "signals/{id}.h5",
         "decompose/raw/{id}/maps.nii.gz",
@@ -226,6 +227,28 @@ def test_a_run_beyond_a_limit_is_named(sketched) -> None:
     for name in ("index", "01"):
         assert "0.4 mm is above the limit of 0.3 mm" in Parsed(sketched.write(name)).text
     assert "above the limit" not in Parsed(sketched.write("03")).text
+
+
+def test_runs_that_are_left_out_are_counted_and_shown_as_such(sketched) -> None:
+    summary = sketched.results / "preprocess" / sketched.runs[0].run_id / "summary.json"
+    write_json(summary, {**read_json(summary), "mean_fd_mm": 0.7})
+    sketched.config["preprocess"]["exclude_over_limits"] = True
+    index, page = (" ".join(Parsed(sketched.write(name)).text.split()) for name in ("index", "01"))
+    assert "2 of 3 in" in index and "1 left out, beyond the limits: sub-01_task-motor" in index
+    reason = "mean framewise displacement 0.7 mm is above the limit of 0.5 mm (preprocess.limits.mean_fd_mm)"
+    for text in (index, page):
+        assert f"{reason}: left out of training, GLM and comparison" in text
+    assert f"Left out of training, GLM and comparison: {reason}." in page
+    assert "Comparison with nulls" not in page and "Signals" not in page
+    assert "Left out" not in Parsed(sketched.write("02")).text
+
+
+def test_a_normalised_run_is_shown_on_the_template(sketched) -> None:
+    words = "MNI template with the outline of the run's brain mask"
+    assert words not in Parsed(sketched.write("01")).text
+    summary = sketched.results / "preprocess" / sketched.runs[0].run_id / "summary.json"
+    write_json(summary, {**read_json(summary), "space": "MNI152NLin2009aSym"})
+    assert words in Parsed(sketched.write("01")).text
 
 
 def test_unwritable_place_is_one_line(sketched, tmp_path) -> None:

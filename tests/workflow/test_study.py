@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dca.config import ROOT
-from dca.files import read_tsv
+from dca.files import read_json, read_tsv
 from dca.inputs import read_runs
 
 pytestmark = [
@@ -29,7 +29,7 @@ DETERMINISTIC = ["inputs.tsv", "signals/*.h5", "glm/*/*_z.nii.gz", "decompose/ra
 def test_every_file_of_the_contract_is_there(study):
     per_run = [
         *(f"preprocess/{{}}/{name}" for name in ("desc-preproc_bold.nii.gz", "mask.nii.gz", "mean.nii.gz")),
-        *(f"preprocess/{{}}/{name}" for name in ("confounds.tsv", "summary.json", "carpet.png")),
+        *(f"preprocess/{{}}/{name}" for name in ("confounds.tsv", "summary.json", "carpet.png", "tsnr.png")),
         "signals/{}.h5",
         "features/{}.h5",
         *(
@@ -108,6 +108,33 @@ def test_other_limits_of_motion_rebuild_the_pages_alone(study):
     planned = study.planned()
     study.configure()
     assert planned == {"report/01.html", "report/02.html", "report/index.html"}
+
+
+def test_a_run_over_the_limits_is_left_out_if_so_set(study, new_study):
+    other = new_study(demo={"subjects": 3}, input={"validation": ["03"]}, train={"mode": "single"})
+    shutil.copytree(study.results / "demo", other.results / "demo")
+    other.snakemake("preprocess")
+    moved = {
+        f"sub-0{n}": read_json(next(other.results.glob(f"preprocess/sub-0{n}*/summary.json"))) for n in (1, 2)
+    }
+    means = {name: summary["mean_fd_mm"] for name, summary in moved.items()}
+    worst, best = sorted(means, key=means.get, reverse=True)
+    limit = (means[worst] + means[best]) / 2
+    third = read_json(next(other.results.glob("preprocess/sub-03*/summary.json")))["mean_fd_mm"]
+    other.configure(
+        demo={"subjects": 3},
+        input={"validation": ["03"]},
+        train={"mode": "single"},
+        preprocess={"limits": {"mean_fd_mm": limit}, "exclude_over_limits": True},
+    )
+    other.snakemake()
+    kept = {best, *(["sub-03"] if third <= limit else [])}
+    assert {path.name.split("_")[0] for path in other.results.glob("glm/*")} == kept
+    assert {path.name.split("_")[0] for path in other.results.glob("signals/*")} == kept
+    assert set(read_tsv(other.results / "compare/pcc.tsv")["run_id"].str.split("_").str[0]) == kept
+    page = (other.results / f"report/{worst[4:]}.html").read_text()
+    assert "Left out of training, GLM and comparison" in page
+    assert "left out, beyond the limits" in (other.results / "report/index.html").read_text()
 
 
 def test_a_deleted_page_is_rebuilt_alone(study):

@@ -4,12 +4,16 @@ with job(snakemake.log[0], snakemake.threads):
     from dca.files import write_json
     from dca.preprocess.confounds import write_confounds
 
+    files, params = snakemake.input, snakemake.params
     record = write_confounds(
-        snakemake.input.bold,
-        snakemake.input.mask,
+        files.bold,
+        files.mask,
         snakemake.output.table,
-        parameters=snakemake.input.get("parameters"),
-        given=snakemake.input.get("given"),
-        censor_fd_mm=snakemake.params.censor_fd_mm,
+        tr=params.tr,
+        highpass_s=params.highpass_s,
+        parameters=files.get("parameters"),
+        tissue={name: files[name] for name in ("csf", "white_matter") if files.get(name)},
+        given=files.get("given"),
+        censor_fd_mm=params.censor_fd_mm,
     )
     write_json(snakemake.output.record, record)

@@ -2,7 +2,7 @@ from dca.jobs import job
 
 with job(snakemake.log[0], snakemake.threads):
     from dca.files import read_json
-    from dca.preprocess.figures import carpet
+    from dca.preprocess.figures import carpet, tsnr
     from dca.preprocess.summary import write_summary
 
     files, params, run_id = snakemake.input, snakemake.params, snakemake.wildcards.run_id
@@ -14,14 +14,8 @@ with job(snakemake.log[0], snakemake.threads):
         backend=params.backend,
         steps=[read_json(record) for record in files.records],
     )
-    figure = snakemake.output.carpet
-    carpet(
-        files.raw,
-        files.bold,
-        files.mask,
-        files.confounds,
-        figure,
-        tr=params.tr,
-        title=run_id,
-        raw_mask=files.get("raw_mask"),
-    )
+    figures = snakemake.output
+    raw_mask = files.get("raw_mask", files.mask)
+    options = {"tr": params.tr, "title": run_id, "raw_mask": raw_mask}
+    carpet(files.raw, files.bold, files.mask, files.confounds, figures.carpet, **options)
+    tsnr(files.raw, raw_mask, files.bold, files.mask, figures.tsnr, title=run_id)

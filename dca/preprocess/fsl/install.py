@@ -87,15 +87,15 @@ def needed(settings: Mapping[str, Any]) -> list[str]:
     own = settings["fsl"]
     if own["mode"] == "feat":
         return ["feat", "mcflirt", "bet", "fslmaths"]
-    resampled = own["gradient_coefficients"] or own["registration"] != "none"
+    resampled = own["gradient_coefficients"] or settings["registration"] != "none"
     groups = {
         ("mcflirt", "bet", "fslmaths"): True,
-        ("fast",): own["bias_field"],
+        ("fast",): settings["bias_field"],
         ("susan",): settings["smooth_mm"],
         ("fslsplit", "convertwarp", "applywarp", "fslmerge"): resampled,
         (GRADUNWARP, "fslroi"): own["gradient_coefficients"],
-        ("flirt", "convert_xfm"): own["registration"] != "none",
-        ("fnirt",): own["registration"] == "nonlinear",
+        ("flirt", "convert_xfm"): settings["registration"] != "none",
+        ("fnirt",): settings["registration"] == "nonlinear",
         ("epi_reg",): own["bbr"],
     }
     return [program for group, wanted in groups.items() if wanted for program in group]
@@ -104,7 +104,7 @@ def needed(settings: Mapping[str, Any]) -> list[str]:
 def missing(settings: Mapping[str, Any]) -> list[str]:
     """Programs and templates that the settings need and that cannot be found."""
     absent = [program for program in needed(settings) if not find(program)]
-    if settings["fsl"]["registration"] != "none":
+    if settings["registration"] != "none":
         templates = [standard_image(suffix) for suffix in ("", "_brain")]
         absent += [str(path) for path in templates if not path.is_file()]
     return absent

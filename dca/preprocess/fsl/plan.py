@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from dca.errors import ConfigError, InputError
-from dca.files import stem
 from dca.inputs.run import Run
+from dca.preprocess.anatomy import find_t1w
 
 Settings = Mapping[str, Any]
 
@@ -28,7 +28,7 @@ def steps(settings: Settings) -> list[str]:
         "gradient": own["gradient_coefficients"],
         "motion": True,
         "resample": resampled(settings),
-        "unbias": own["bias_field"],
+        "unbias": settings["bias_field"],
         "smooth": settings["smooth_mm"],
         "scale": True,
         "highpass": settings["highpass_s"],
@@ -44,7 +44,7 @@ def records(settings: Settings) -> list[str]:
         return [*chain, "mask"]
     beside = [
         "mask",
-        *(["bias"] if own["bias_field"] else []),
+        *(["bias"] if settings["bias_field"] else []),
         *(["register"] if normalised(settings) else []),
     ]
     after = chain.index("motion") + 1
@@ -58,7 +58,7 @@ def resampled(settings: Settings) -> bool:
 
 def normalised(settings: Settings) -> bool:
     """Whether runs end in the space of the template."""
-    return settings["fsl"]["registration"] != "none"
+    return settings["registration"] != "none"
 
 
 def check_plan(settings: Settings, runs: Iterable[Run], source: str) -> None:
@@ -97,7 +97,7 @@ def check_plan(settings: Settings, runs: Iterable[Run], source: str) -> None:
             f"setting `preprocess.fsl.gradient_coefficients` names no file: {coefficients}",
             "give the path of the scanner's coefficient file",
         )
-    if own["registration"] == "nonlinear" or own["bbr"]:
+    if settings["registration"] == "nonlinear" or own["bbr"]:
         bare = [run.run_id for run in runs if find_t1w(run.bold) is None]
         if bare:
             raise InputError(
@@ -106,29 +106,3 @@ def check_plan(settings: Settings, runs: Iterable[Run], source: str) -> None:
                 + (f" and {len(bare) - 1} more runs" if len(bare) > 1 else ""),
                 "add sub-<label>/[ses-<label>/]anat/*_T1w.nii.gz, or set registration: affine and bbr: false",
             )
-
-
-def find_t1w(bold: str | Path) -> Path | None:
-    """T1w image of a run in a BIDS dataset: of its session first, else the subject's first; None without.
-
-    Parameters
-    ----------
-    bold : path
-        ``sub-<label>/[ses-<label>/]func/…_bold.nii.gz``.
-    """
-    own = Path(bold).parent.parent
-    subject = own.parent if own.name.startswith("ses-") else own
-    if not subject.name.startswith("sub-"):
-        return None
-    for pattern, folder in (("anat", own), ("anat", subject), ("ses-*/anat", subject)):
-        found = sorted(
-            path for ending in ("nii", "nii.gz") for path in folder.glob(f"{pattern}/*_T1w.{ending}")
-        )
-        if found:
-            return found[0]
-    return None
-
-
-def anatomy_name(t1w: str | Path) -> str:
-    """Name of a T1w image in the results: its BIDS name without the suffix."""
-    return stem(t1w)

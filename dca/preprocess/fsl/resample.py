@@ -176,7 +176,7 @@ def _move_images(chain: _Chain, source: Moved, out: Moved, merged: Path) -> None
         raise ImageError(
             scratch.subject,
             "has no brain inside the template: registration went astray",
-            "look at the mean EPI; preprocess.fsl.registration: none keeps the run's own space",
+            "look at the mean EPI; preprocess.registration: none keeps the run's own space",
         )
     with atomic(out.mask) as temporary:
         save_volume(temporary, found, image)

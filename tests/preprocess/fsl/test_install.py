@@ -7,8 +7,10 @@ from dca.preprocess.fsl import install
 DEFAULTS = load()["preprocess"]
 
 
-def settings(smooth_mm=0, **changes):
-    return merge(DEFAULTS, {"smooth_mm": smooth_mm, "fsl": changes})
+def settings(**changes):
+    own = {key: value for key, value in changes.items() if key in DEFAULTS["fsl"]}
+    shared = {key: value for key, value in changes.items() if key not in own}
+    return merge(DEFAULTS, {**shared, "fsl": own})
 
 
 def program(folder, name):

@@ -6,14 +6,16 @@ import pytest
 from dca.config import load, merge
 from dca.errors import DCAError
 from dca.inputs import Run
-from dca.preprocess.fsl.plan import anatomy_name, check_plan, find_t1w, records, steps
+from dca.preprocess.fsl.plan import check_plan, records, steps
 
 DEFAULTS = load()["preprocess"]
 RUN = Run("sub-01_task-x", "01", None, "x", None, "train", 2.0, 100, Path("x"), None, (), None, None, None)
 
 
-def settings(smooth_mm=0, highpass_s=100, **changes):
-    return merge(DEFAULTS, {"smooth_mm": smooth_mm, "highpass_s": highpass_s, "fsl": changes})
+def settings(**changes):
+    own = {key: value for key, value in changes.items() if key in DEFAULTS["fsl"]}
+    shared = {key: value for key, value in changes.items() if key not in own}
+    return merge(DEFAULTS, {**shared, "fsl": own})
 
 
 @pytest.mark.parametrize(
@@ -40,37 +42,6 @@ def test_records_are_those_of_all_steps_once():
     ]
     assert records(settings(bias_field=False)) == ["motion", "mask", "scale", "highpass"]
     assert records(settings(mode="feat")) == ["feat", "mask"]
-
-
-@pytest.fixture
-def dataset(tmp_path):
-    for name in (
-        "sub-01/anat/sub-01_acq-b_T1w.nii",
-        "sub-01/anat/sub-01_acq-a_T1w.nii.gz",
-        "sub-02/ses-1/anat/sub-02_ses-1_T1w.nii.gz",
-        "sub-02/ses-2/func/sub-02_ses-2_bold.nii.gz",
-        "sub-02/ses-3/anat/sub-02_ses-3_T1w.nii.gz",
-        "sub-03/func/sub-03_bold.nii.gz",
-    ):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    return tmp_path
-
-
-@pytest.mark.parametrize(
-    ("bold", "t1w"),
-    [
-        ("sub-01/func/sub-01_bold.nii.gz", "sub-01_acq-a_T1w"),
-        ("sub-02/ses-3/func/sub-02_ses-3_bold.nii.gz", "sub-02_ses-3_T1w"),
-        ("sub-02/ses-2/func/sub-02_ses-2_bold.nii.gz", "sub-02_ses-1_T1w"),  # none in its own session
-        ("sub-03/func/sub-03_bold.nii.gz", None),
-        ("images/run1.nii.gz", None),
-    ],
-)
-def test_the_t1w_image_is_that_of_the_session_else_the_subjects_first(dataset, bold, t1w):
-    found = find_t1w(dataset / bold)
-    assert (found and anatomy_name(found)) == t1w
 
 
 @pytest.mark.parametrize(

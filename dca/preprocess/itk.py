@@ -1,0 +1,59 @@
+"""Images between nibabel and SimpleITK, whose axes point to the left, the back and the top (LPS+)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+LPS = np.diag([-1.0, -1.0, 1.0, 1.0])  # scanner coordinates (RAS+) to ITK's, and back
+
+
+def toolkit(threads: int = 1) -> Any:
+    """Import SimpleITK, with a fixed number of threads: another changes the order of sums, so the result."""
+    import SimpleITK as sitk  # noqa: N813  (its usual name; loaded only where it is used)
+
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
+    return sitk
+
+
+def to_itk(data: np.ndarray, affine: np.ndarray) -> Any:
+    """Make a SimpleITK image.
+
+    Parameters
+    ----------
+    data : ndarray, shape (X, Y, Z)
+        Booleans become uint8, all else float32.
+    affine : ndarray, shape (4, 4)
+        Voxel indices to scanner coordinates in mm.
+
+    Returns
+    -------
+    SimpleITK.Image
+    """
+    sitk = toolkit()
+    kind = np.uint8 if data.dtype == bool else np.float32
+    image = sitk.GetImageFromArray(np.ascontiguousarray(data.T.astype(kind)))
+    frame = LPS @ affine
+    size = np.linalg.norm(frame[:3, :3], axis=0)
+    image.SetSpacing(size.tolist())
+    image.SetOrigin(frame[:3, 3].tolist())
+    image.SetDirection((frame[:3, :3] / size).ravel().tolist())
+    return image
+
+
+def from_itk(image: Any) -> np.ndarray:
+    """Voxels of a SimpleITK image, shape (X, Y, Z), of its own type."""
+    return np.asfortranarray(toolkit().GetArrayFromImage(image).T)
+
+
+def matrix_of(transform: Any) -> np.ndarray:
+    """Matrix (4, 4), in scanner coordinates, of a linear transform with a centre.
+
+    It maps points of the fixed image to points of the moving one, as the transform does.
+    """
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.reshape(transform.GetMatrix(), (3, 3))
+    centre = np.array(transform.GetCenter())
+    matrix[:3, 3] = np.array(transform.GetTranslation()) + centre - matrix[:3, :3] @ centre
+    return LPS @ matrix @ LPS

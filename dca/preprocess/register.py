@@ -1,0 +1,170 @@
+"""Registration by mutual information: the mean EPI to the template, the T1w image to the mean EPI."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.ndimage import binary_dilation
+
+from dca.errors import ImageError
+from dca.files import atomic
+from dca.preprocess.itk import LPS, matrix_of, to_itk, toolkit
+from dca.preprocess.mask import fill_nonfinite
+from dca.preprocess.series import read_volume
+from dca.preprocess.template import SPACE, template_image, template_mask
+
+SEARCH_MM = 2  # voxel size of the template in the search
+COARSE, FINE = (4, 4.0), (2, 2.0)  # shrink factor of the fixed image, smoothing of both in mm
+BINS = 32
+MARGIN = 3  # voxels around the fixed image's brain whose values count too, so that its edge does
+
+
+def register_to_template(
+    mean: str | Path,
+    mask: str | Path,
+    out_matrix: str | Path,
+    *,
+    bias: str | Path | None = None,
+    threads: int = 1,
+) -> dict[str, Any]:
+    """Register a mean EPI to the MNI152 template, with 12 degrees of freedom.
+
+    Parameters
+    ----------
+    mean, mask : path
+        Mean EPI and its brain, on one grid.
+    out_matrix : path
+        Text, 4 rows of 4 numbers: from the template to the EPI, scanner coordinates in mm.
+    bias : path, optional
+        Its bias field, which is divided out before.
+    threads : int
+
+    Returns
+    -------
+    dict
+        Record of this step for the run's summary, with the ``space`` that the matrix leads from.
+
+    Raises
+    ------
+    ImageError
+        If an image is damaged, or nothing can be registered.
+    """
+    image, data = read_volume(mean)
+    inside = read_volume(mask)[1] > 0
+    data = fill_nonfinite(data)
+    if bias:
+        data = data / read_volume(bias)[1]
+    target, brain = template_image(SEARCH_MM), np.asarray(template_mask(SEARCH_MM).dataobj) > 0
+    matrix = align(
+        (np.asarray(target.dataobj, dtype=np.float32), target.affine),
+        (np.where(inside, data, np.float32(0)), image.affine),
+        brain,
+        affine=True,
+        subject=str(mean),
+        threads=threads,
+    )
+    with atomic(out_matrix) as temporary:
+        np.savetxt(temporary, matrix, fmt="%.8f")
+    return {
+        "step": "register",
+        "method": "12 degrees of freedom, mutual information (SimpleITK), from the mean EPI",
+        "space": SPACE,
+        "simpleitk": toolkit().Version_VersionString(),
+    }
+
+
+def align(
+    fixed: tuple[np.ndarray, np.ndarray],
+    moving: tuple[np.ndarray, np.ndarray],
+    brain: np.ndarray,
+    *,
+    affine: bool,
+    subject: str,
+    threads: int = 1,
+) -> np.ndarray:
+    """Find the linear transform under which two images tell most about each other.
+
+    Mattes' mutual information, linear interpolation, gradient descent on two levels. The search starts
+    from no change and from centres of mass laid over each other, and goes on from what is better.
+
+    Parameters
+    ----------
+    fixed, moving : tuple of ndarray (X, Y, Z) and ndarray (4, 4)
+        Data, finite, and affine.
+    brain : ndarray, bool
+        Brain of the fixed image; only values there and close to it count.
+    affine : bool
+        12 degrees of freedom after 6; else 6.
+    subject : str
+        What to name in errors.
+    threads : int
+
+    Returns
+    -------
+    ndarray, float64, shape (4, 4)
+        From points of the fixed image to points of the moving one, scanner coordinates in mm.
+
+    Raises
+    ------
+    ImageError
+        If the images do not overlap.
+    """
+    sitk = toolkit(threads)
+    still, moved = to_itk(*fixed), to_itk(*moving)
+    region = to_itk(binary_dilation(brain, iterations=MARGIN), fixed[1])
+    centre = _centre(fixed[0] * brain, fixed[1])
+    starts = [np.zeros(3), _centre(moving[0], moving[1]) - centre]
+    try:
+        tried = [_search(still, moved, region, _euler(centre, start), [COARSE]) for start in starts]
+        rigid = min(tried, key=lambda found: found[1])[0]
+        best, _ = _search(still, moved, region, rigid, [FINE])
+        if affine:
+            full = sitk.AffineTransform(3)
+            full.SetCenter(best.GetCenter())
+            full.SetMatrix(best.GetMatrix())
+            full.SetTranslation(best.GetTranslation())
+            best, _ = _search(still, moved, region, full, [COARSE, FINE])
+    except RuntimeError as error:  # all that SimpleITK throws
+        raise ImageError(
+            subject,
+            f"cannot be registered ({str(error).strip().splitlines()[-1]})",
+            "look at the image and its mask, or set preprocess.registration: none",
+        ) from error
+    return matrix_of(best)
+
+
+def _centre(data: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Centre of mass in ITK's coordinates, shape (3,)."""
+    weight = np.maximum(data, 0)
+    sums = [weight.sum(axis=tuple(a for a in range(3) if a != axis), dtype=np.float64) for axis in range(3)]
+    total = max(float(sums[0].sum()), 1e-12)
+    index = [float((np.arange(len(s)) * s).sum()) / total for s in sums]
+    return (LPS @ affine @ [*index, 1.0])[:3]
+
+
+def _euler(centre: np.ndarray, shift: np.ndarray) -> Any:
+    transform = toolkit().Euler3DTransform()
+    transform.SetCenter(centre.tolist())
+    transform.SetTranslation(shift.tolist())
+    return transform
+
+
+def _search(
+    fixed: Any, moving: Any, region: Any, start: Any, levels: Sequence[tuple[int, float]]
+) -> tuple[Any, float]:
+    """Improve a transform in place; return it and its negative mutual information."""
+    sitk = toolkit()
+    method = sitk.ImageRegistrationMethod()
+    method.SetMetricAsMattesMutualInformation(BINS)
+    method.SetMetricFixedMask(region)
+    method.SetInterpolator(sitk.sitkLinear)
+    method.SetShrinkFactorsPerLevel([shrink for shrink, _ in levels])
+    method.SetSmoothingSigmasPerLevel([sigma for _, sigma in levels])
+    method.SetOptimizerAsRegularStepGradientDescent(2.0, 0.005, 200, relaxationFactor=0.6)  # mm, mm
+    method.SetOptimizerScalesFromPhysicalShift()
+    method.SetInitialTransform(start, inPlace=True)
+    method.Execute(fixed, moving)
+    return start, method.GetMetricValue()

@@ -1,0 +1,31 @@
+"""The template of backend ``native``: MNI152 as nilearn brings it, without its skull."""
+
+from __future__ import annotations
+
+import nibabel as nib
+import numpy as np
+from scipy.ndimage import affine_transform
+
+SPACE = "MNI152NLin2009aSym"  # the version that nilearn has; FSL's and fMRIPrep's are others
+
+
+def template_image(voxel_mm: int) -> nib.Nifti1Image:
+    """T1-weighted brain on a grid of isotropic voxels, 0 outside it."""
+    from nilearn.datasets import load_mni152_template
+
+    return load_mni152_template(resolution=voxel_mm)
+
+
+def template_mask(voxel_mm: int) -> nib.Nifti1Image:
+    """Brain of the template on the same grid, 1 inside."""
+    from nilearn.datasets import load_mni152_brain_mask
+
+    return load_mni152_brain_mask(resolution=voxel_mm)
+
+
+def template_on(shape: tuple[int, ...], affine: np.ndarray) -> np.ndarray:
+    """Template, sampled linearly on another grid in MNI space, float32, of the grid's shape (X, Y, Z)."""
+    source = template_image(2)
+    index = np.linalg.inv(source.affine) @ affine
+    data = np.asarray(source.dataobj, dtype=np.float32)
+    return affine_transform(data, index[:3, :3], index[:3, 3], output_shape=shape[:3], order=1)

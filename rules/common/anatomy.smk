@@ -1,0 +1,32 @@
+# T1w images of the runs, and the space that runs end in.
+from dca.preprocess import anatomy, slice_timing, template
+
+NORMALISED = BACKEND != "none" and config["preprocess"]["registration"] != "none"
+SLICE_TIMING = BACKEND == "native" and config["preprocess"]["slice_timing"]
+T1W = {run.run_id: anatomy.find_t1w(run.bold) for run in runs} if BACKEND != "none" else {}
+ANATOMIES = {anatomy.anatomy_name(t1w): t1w for t1w in T1W.values() if t1w}
+
+try:
+    refuse_wildcards(*ANATOMIES.values())
+    if workflow.is_main_process and SLICE_TIMING:
+        for run in runs:
+            slice_timing.read_slice_times(run.bold, run.tr)
+except DCAError as error:
+    raise WorkflowError(str(error)) from None
+
+
+def epi_image(name):
+    """Mean, mask or another image on the grid of the EPI: the result itself, or what is normalised."""
+    return result(f"preprocess/{{run_id}}/{'desc-epi_' if NORMALISED else ''}{name}.nii.gz")
+
+
+def tissue_mask(name):
+    """Where a run holds nothing but one tissue, on its final grid."""
+    return result(f"preprocess/{{run_id}}/desc-{name}_mask.nii.gz")
+
+
+def run_space(wildcards):
+    """The space that a preprocessed run is in, where it is known."""
+    if NORMALISED:
+        return install.SPACE if BACKEND == "fsl" else template.SPACE
+    return RUNS[wildcards.run_id].space
