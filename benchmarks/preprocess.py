@@ -1,6 +1,10 @@
 """Measure motion correction on known motion: accuracy, time, memory and leak of activation.
 
     python benchmarks/preprocess.py [--voxel 3 2] [--amplitude 0.1 0.5 1 2 5] [--volumes 24] [--method native]
+        [--out benchmarks/results/motion.tsv]
+
+With --out rows go to a table, in place of those of the same voxel size, amplitude and method;
+`benchmarks/table.py` makes the table of docs/preprocessing.md from it.
 
 A brain (nilearn's MNI152 template, blurred to the voxel size) is sampled on a grid in positions that are
 known exactly, with activation of 2 % in blocks and noise (mean brain intensity / standard deviation = 100).
@@ -28,6 +32,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
@@ -213,6 +218,16 @@ def judge(found: np.ndarray, reference: int, truth: np.ndarray, points: np.ndarr
     }
 
 
+def record(out: Path, row: dict[str, object]) -> None:
+    """Put a row into a table, in place of an older one of the same voxel size, amplitude and method."""
+    key = ["voxel_mm", "amplitude", "method"]
+    table = pd.DataFrame([{k: float(f"{v:.3g}") if isinstance(v, float) else v for k, v in row.items()}])
+    if out.exists():
+        table = pd.concat([pd.read_csv(out, sep="\t"), table]).drop_duplicates(key, keep="last")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    table.sort_values(key).to_csv(out, sep="\t", index=False)
+
+
 def main() -> None:
     """Simulate, run every method, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -220,6 +235,7 @@ def main() -> None:
     parser.add_argument("--amplitude", type=float, nargs="+", default=[0.1, 0.5, 1, 2, 5])
     parser.add_argument("--volumes", type=int, default=24)
     parser.add_argument("--method", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     skipped, first = set(), True
     for voxel_mm in options.voxel:
@@ -238,6 +254,8 @@ def main() -> None:
                     row = {"voxel_mm": voxel_mm, "amplitude": amplitude, "method": method}
                     row |= judge(got.pop("found"), got.pop("reference"), truth, points)
                     row |= {**got, "peak_x": got["peak_mb"] / size}
+                    if options.out:
+                        record(options.out, row)
                     if first:
                         print(*row, sep="\t")
                     first = False

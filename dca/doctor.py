@@ -20,6 +20,7 @@ ESSENTIAL = {  # module: what it is for
     "spams": "dictionary learning",
     "nilearn": "the GLM and masks",
     "nibabel": "images",
+    "SimpleITK": "bias field and registration",
     "h5py": "shards",
     "bids": "reading BIDS datasets",
     "snakemake": "the workflow",

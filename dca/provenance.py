@@ -26,6 +26,7 @@ PACKAGES = {
     "h5py": ("h5py",),
     "spams": ("spams-bin", "spams"),
     "niimath": ("niimath",),
+    "simpleitk": ("simpleitk", "SimpleITK"),
     "pybids": ("pybids",),
     "matplotlib": ("matplotlib",),
     "jinja2": ("Jinja2",),

@@ -28,7 +28,7 @@ EVENTS = ("cue", "left-finger", "tongue")
 AFFINE = np.array([[-VOXEL_MM, 0, 0, 66], [0, VOXEL_MM, 0, -90], [0, 0, VOXEL_MM, -54], [0, 0, 0, 1.0]])
 
 
-PACKAGES = ("niimath", "horovod", "tensorflow", "keras", "spams", "nilearn")
+PACKAGES = ("niimath", "simpleitk", "horovod", "tensorflow", "keras", "spams", "nilearn")
 PROVENANCE = {
     "dca": "0.1.0",
     "revision": "abc",
@@ -93,7 +93,7 @@ def sketched(small: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S
         monkeypatch.setattr(f"dca.report.charts.draw_{name}", lambda *_: sketch)
     monkeypatch.setattr("dca.report.charts.draw_timeline", lambda *_: (sketch, 1.0))
     monkeypatch.setattr("dca.report.events.draw_map", lambda *_: sketch)
-    monkeypatch.setattr("dca.report.subject.draw_mask", lambda *_: sketch)
+    monkeypatch.setattr("dca.report.subject.draw_mask", lambda *_, **__: sketch)
     shutil.copytree(small.results, tmp_path / "results")
     return Study(tmp_path / "results", copy.deepcopy(small.config), small.runs)
 

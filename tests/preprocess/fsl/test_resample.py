@@ -15,7 +15,7 @@ from dca.preprocess.rigid import matrices_from_parameters
 from ..conftest import AXIAL, SHAPE, centres, head, moving_head, oblique
 from ..test_motion import wander
 
-LENGTH = 5
+LENGTH = 3  # each volume takes three programs, and each program a second
 pytestmark = pytest.mark.usefixtures("standin_fsl")
 
 
@@ -23,16 +23,31 @@ def data(path):
     return np.asarray(nib.load(path).dataobj)
 
 
-@pytest.fixture
-def moved(save, tmp_path):
-    """A run with motion, and what MCFLIRT and BET make of it: the path of the run."""
-    truth = matrices_from_parameters(wander(LENGTH), np.zeros(3))
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory, fsl_standins):
+    """Folder with a run that moves, and what MCFLIRT, BET and FAST make of it."""
+    folder = tmp_path_factory.mktemp("prepared")
     affine = oblique(AXIAL)
-    bold = save("bold.nii.gz", moving_head(affine, truth, noise=0.1), affine, tr=1.355)
-    names = ("aligned.nii.gz", "motion.tsv", "xfm.tsv", "mean.nii.gz")
-    correct_motion(bold, *(tmp_path / name for name in names))
-    brain.epi_brain(*(tmp_path / f"{name}.nii.gz" for name in ("mean", "mask", "brain")))
-    return bold
+    truth = matrices_from_parameters(wander(4 * LENGTH)[::4], np.zeros(3))
+    run = nib.Nifti1Image(moving_head(affine, truth, noise=0.1), affine)
+    run.header.set_zooms((*run.header.get_zooms()[:3], 1.355))
+    run.header.set_xyzt_units("mm", "sec")
+    nib.save(run, folder / "bold.nii.gz")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FSLDIR", str(fsl_standins))
+        names = ("bold.nii.gz", "aligned.nii.gz", "motion.tsv", "xfm.tsv", "mean.nii.gz")
+        correct_motion(*(folder / name for name in names))
+        brain.epi_brain(*(folder / f"{name}.nii.gz" for name in ("mean", "mask", "brain")))
+        brain.bias_field(folder / "brain.nii.gz", folder / "bias.nii.gz")
+    return folder
+
+
+@pytest.fixture
+def moved(prepared, tmp_path):
+    """The same in a folder of the test's own: the path of the run."""
+    for path in prepared.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    return tmp_path / "bold.nii.gz"
 
 
 def test_without_other_transforms_it_is_motion_correction(moved, tmp_path):
@@ -69,7 +84,6 @@ def test_gradient_unwarping_and_motion_are_one_interpolation(save, tmp_path):
 def test_the_brain_lands_on_the_template(moved, tmp_path, way, standin_fsl):
     anatomy = {}
     files = {name: tmp_path / f"{name}.nii.gz" for name in ("mean", "mask", "brain", "bias")}
-    brain.bias_field(files["brain"], files["bias"])
     if way == "EPI alone":
         register.register_to_standard(files["brain"], tmp_path / "standard.mat")
     else:
