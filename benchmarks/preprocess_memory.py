@@ -3,10 +3,9 @@
     python benchmarks/preprocess_memory.py [--step motion regress ...] [--shape 91 109 91 284]
         [--out benchmarks/results/preprocess_memory.tsv]
 
-A head with noise, float32, uncompressed. Every step runs in a process of its own; `peak_mb` is the largest
-resident memory of that process or of one that it started (`ru_maxrss`), `peak_x` the same as a multiple of the
-run as float32; `cpu_s` is CPU time of all of them. With --out rows go to a table, in place of those of the same
-step.
+A head with noise, float32, uncompressed. Every step runs in a process of its own. `peak_mb`: the largest
+resident memory of that process or of one that it started (`ru_maxrss`); `peak_x`: in units of the run
+as float32; `cpu_s`: CPU time of all of them. With --out rows go to a table, for those of the same step.
 """
 
 import argparse

@@ -18,7 +18,7 @@ from dca.glm.contrasts import Contrasts, contrast_vectors
 from dca.glm.design import Design, make_design
 from dca.glm.response import SLICE_TIME_REF
 from dca.inputs.events import read_events
-from dca.preprocess.regress import kept_volumes, motion_terms, residual_operator
+from dca.preprocess.regress import kept_volumes, nuisance_terms, residual_operator
 from dca.preprocess.rigid import PARAMETERS
 from dca.signals import Shard
 
@@ -108,7 +108,7 @@ def fit_run(
         motion = None if table is None or confounds_kind == "none" else _motion(table, confounds)
         operator = kept = None
         if table is not None and regress != "none":
-            motion, kept = motion_terms(table, regress), kept_volumes(table)
+            motion, kept = nuisance_terms(table, regress, str(confounds)), kept_volumes(table)
             operator = residual_operator(
                 table, regress, tr=data.tr, highpass_s=highpass_s, subject=str(confounds)
             )

@@ -1,4 +1,4 @@
-"""Confound regression: drift and head motion taken out of every voxel in one least squares.
+"""Confound regression: drift, head motion and tissue signals taken out of every voxel in one least squares.
 
 Cosines take the place of the high-pass filter, so that neither brings back what the other took out
 (Hallquist et al. 2013, NeuroImage 82:208). Censored volumes have no part in the fit; afterwards they
@@ -7,6 +7,7 @@ are interpolated linearly between their neighbours.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,25 +20,36 @@ from dca.inputs.image import open_bold
 from dca.preprocess.rigid import PARAMETERS
 from dca.preprocess.series import SeriesWriter, volumes
 
-KINDS = ("none", "drift", "motion6", "motion24")
+KINDS = ("none", "drift", "motion6", "motion24", "motion24_tissue", "motion24_compcor")
+# Which columns, and how many there must be.
+TISSUE = {"motion24_tissue": ("csf|white_matter", 2), "motion24_compcor": (r"a_comp_cor_\d+", 1)}
 CENSORED = "censored"
 RANK = 1e-6  # singular values below this share of the largest are rounding
 
 
-def motion_terms(table: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """Motion columns of a kind of regression.
+def nuisance_terms(table: pd.DataFrame, kind: str, subject: str | Path = "confounds") -> pd.DataFrame:
+    """Columns of a kind of regression, without drift.
 
     Parameters
     ----------
     table : DataFrame
-        Confounds with the six motion columns, unless `kind` is ``drift``.
-    kind : {"drift", "motion6", "motion24"}
-        ``motion24``: the six, their backward differences (0 at first), and the squares of all, by
-        fMRIPrep's names.
+        Confounds with the columns that `kind` asks for.
+    kind : str
+        ``drift``: none. ``motion6``: the six motion terms. ``motion24``: the six, their backward
+        differences (0 at first), and the squares of all, by fMRIPrep's names. ``motion24_tissue``:
+        these and the means ``csf`` and ``white_matter``. ``motion24_compcor``: these 24 and
+        aCompCor, ``a_comp_cor_00`` and so on.
+    subject : path
+        What to name in errors.
 
     Returns
     -------
-    DataFrame, float64, shape (T, 0, 6 or 24)
+    DataFrame, float64, shape (T, K)
+
+    Raises
+    ------
+    InputError
+        If the table lacks columns.
     """
     if kind == "drift":
         return pd.DataFrame(index=table.index)
@@ -46,7 +58,18 @@ def motion_terms(table: pd.DataFrame, kind: str) -> pd.DataFrame:
         return six
     change = six.diff().fillna(0.0).add_suffix("_derivative1")
     both = pd.concat([six, change], axis=1)
-    return pd.concat([both, (both**2).add_suffix("_power2")], axis=1)
+    motion = pd.concat([both, (both**2).add_suffix("_power2")], axis=1)
+    if kind == "motion24":
+        return motion
+    pattern, fewest = TISSUE[kind]
+    tissue = [name for name in table if re.fullmatch(pattern, str(name))]
+    if len(tissue) < fewest:
+        raise InputError(
+            subject,
+            f"lacks columns {pattern}, which come from a T1w image",
+            "add the subject's T1w image, or set preprocess.regress: motion24",
+        )
+    return pd.concat([motion, table[tissue].astype(float)], axis=1)
 
 
 def kept_volumes(table: pd.DataFrame) -> np.ndarray:
@@ -77,7 +100,8 @@ def residual_operator(
     ----------
     table : DataFrame, T rows
         From `dca.preprocess.confounds`; ``censored`` marks the volumes to leave out, if there.
-    kind : {"drift", "motion6", "motion24"}
+    kind : str
+        As for `nuisance_terms`.
     tr : float
         In seconds.
     highpass_s : float
@@ -92,12 +116,14 @@ def residual_operator(
     Raises
     ------
     InputError
-        If no degrees of freedom are left, or the confounds have missing values.
+        If no degrees of freedom are left, or the confounds lack columns or have missing values.
     """
     length, kept = len(table), kept_volumes(table)
-    columns = motion_terms(table, kind).to_numpy(float)
+    columns = nuisance_terms(table, kind, subject).to_numpy(float)
     if not np.isfinite(columns).all():
-        raise InputError(subject, "has missing values in the motion columns", "set preprocess.regress: drift")
+        raise InputError(
+            subject, "has missing values in the columns to take out", "set preprocess.regress: drift"
+        )
     columns = np.hstack([columns, cosine_drift(length, tr, highpass_s)])
     known = int(kept.sum())
     if known <= columns.shape[1] + 1:

@@ -9,7 +9,7 @@ from dca.errors import ConfigError, EventsError, InputError
 from dca.files import read_tsv, write_tsv
 from dca.glm import fit, fit_run
 from dca.preprocess.highpass import filter_columns
-from dca.preprocess.regress import motion_terms, residual_operator
+from dca.preprocess.regress import nuisance_terms, residual_operator
 
 CONTRASTS = {"finger-tongue": {"finger": 1, "tongue": -1}}
 
@@ -129,7 +129,7 @@ def regressed(run, censored=None):
 
 def test_the_fit_after_regression_is_the_fit_of_the_data_before(make_run):
     run = make_run()
-    terms = motion_terms(run.motion, "motion24")
+    terms = nuisance_terms(run.motion, "motion24")
     model = first_level(run, "ols").fit(run.image, run.events, confounds=terms)
     operator = regressed(run)
     run = make_run(lambda columns: operator @ columns)

@@ -11,6 +11,7 @@ from dca.errors import ImageError, InputError
 from dca.preprocess.register import align, register_to_template
 from dca.preprocess.resample import OnGrid, resample
 from dca.preprocess.rigid import PARAMETERS, grid_centre, matrices_from_parameters
+from dca.preprocess.run import preprocess_run
 from dca.preprocess.template import SPACE, template_image, template_mask, template_on
 
 GRID = (34, 40, 30)
@@ -153,3 +154,24 @@ def test_motion_of_another_run_is_refused(run):
 def test_the_template_on_its_own_grid_is_itself():
     template = template_image(2)
     np.testing.assert_allclose(template_on(template.shape, template.affine), template.dataobj, atol=1e-6)
+
+
+def test_a_whole_run_ends_in_the_template(run):
+    folder, _ = run
+    data = np.asarray(nib.load(folder / "bold.nii.gz").dataobj)
+    noise = np.random.default_rng(2).normal(0, 1, (*GRID, 2 * LENGTH)).astype(np.float32)
+    nib.save(nib.Nifti1Image(np.concatenate([data, data], axis=-1) + noise, EPI), folder / "long.nii.gz")
+    out = folder / "preprocessed"
+    summary = preprocess_run(folder / "long.nii.gz", out, tr=2.0, registration="affine", template_mm=6)
+    assert [step["step"] for step in summary["steps"]] == [
+        *("motion", "mask", "bias", "register", "resample", "scale", "highpass", "confounds")
+    ]
+    bold, mask, mean = (nib.load(out / f"{n}.nii.gz") for n in ("desc-preproc_bold", "mask", "mean"))
+    target = template_image(6)
+    assert bold.shape == (*target.shape, 2 * LENGTH) and mask.shape == mean.shape == target.shape
+    np.testing.assert_allclose(bold.affine, target.affine)
+    inside, brain = (np.asarray(image.dataobj) > 0 for image in (mask, template_mask(6)))
+    assert 2 * (inside & brain).sum() / (inside.sum() + brain.sum()) > 0.9
+    assert summary["space"] == SPACE and summary["warnings"] == []
+    assert nib.load(out / "desc-epi_mask.nii.gz").shape == GRID  # the run's own grid, for the figures
+    assert all((out / name).is_file() for name in ("carpet.png", "tsnr.png", "confounds.tsv"))

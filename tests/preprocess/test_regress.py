@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from dca.errors import InputError
-from dca.preprocess.regress import motion_terms, regress, residual_operator
+from dca.preprocess.regress import nuisance_terms, regress, residual_operator
 from dca.preprocess.rigid import PARAMETERS
 from dca.preprocess.run import preprocess_run
 
@@ -18,7 +18,7 @@ def confounds(**columns) -> pd.DataFrame:
 @pytest.mark.parametrize(("kind", "count"), [("drift", 0), ("motion6", 6), ("motion24", 24)])
 def test_residuals_are_orthogonal_to_all_confounds_at_once(kind, count):
     table = confounds()
-    terms = motion_terms(table, kind)
+    terms = nuisance_terms(table, kind)
     assert terms.shape == (LENGTH, count)
     y = 100 + np.random.default_rng(1).normal(size=LENGTH)
     slow = np.cos(np.pi * 2 * (np.arange(LENGTH) + 0.5) / LENGTH)
@@ -58,6 +58,26 @@ def test_an_image_is_regressed_voxel_by_voxel(save, tmp_path):
     assert np.isnan(out[1, 1, 1]).all()
     assert np.isfinite(out).sum() == out.size - LENGTH
     assert record["censored_volumes"] == 0
+
+
+def test_tissue_goes_with_motion_where_it_is_known():
+    rng = np.random.default_rng(3)
+    names = [
+        "csf",
+        "csf_derivative1",
+        "white_matter",
+        "white_matter_power2",
+        "a_comp_cor_00",
+        "a_comp_cor_01",
+    ]
+    table = confounds().assign(**{name: rng.normal(size=LENGTH) for name in names})
+    assert list(nuisance_terms(table, "motion24_tissue"))[24:] == ["csf", "white_matter"]
+    assert list(nuisance_terms(table, "motion24_compcor"))[24:] == ["a_comp_cor_00", "a_comp_cor_01"]
+    operator = residual_operator(table, "motion24_compcor", tr=TR, highpass_s=100)
+    part = table["a_comp_cor_01"].to_numpy()
+    np.testing.assert_allclose(operator @ part, part.mean(), atol=1e-9)
+    with pytest.raises(InputError, match="white_matter, which come from a T1w image"):
+        nuisance_terms(table.drop(columns="csf"), "motion24_tissue")
 
 
 def test_too_few_volumes_left():

@@ -110,31 +110,32 @@ def test_other_limits_of_motion_rebuild_the_pages_alone(study):
     assert planned == {"report/01.html", "report/02.html", "report/index.html"}
 
 
-def test_a_run_over_the_limits_is_left_out_if_so_set(study, new_study):
-    other = new_study(demo={"subjects": 3}, input={"validation": ["03"]}, train={"mode": "single"})
-    shutil.copytree(study.results / "demo", other.results / "demo")
+def test_a_run_over_the_limits_is_left_out_if_so_set(new_study):
+    settings = {"demo": {"subjects": 3}, "input": {"validation": ["03"]}}
+    other = new_study(**settings)
     other.snakemake("preprocess")
-    moved = {
-        f"sub-0{n}": read_json(next(other.results.glob(f"preprocess/sub-0{n}*/summary.json"))) for n in (1, 2)
-    }
-    means = {name: summary["mean_fd_mm"] for name, summary in moved.items()}
-    worst, best = sorted(means, key=means.get, reverse=True)
-    limit = (means[worst] + means[best]) / 2
-    third = read_json(next(other.results.glob("preprocess/sub-03*/summary.json")))["mean_fd_mm"]
-    other.configure(
-        demo={"subjects": 3},
-        input={"validation": ["03"]},
-        train={"mode": "single"},
-        preprocess={"limits": {"mean_fd_mm": limit}, "exclude_over_limits": True},
-    )
-    other.snakemake()
-    kept = {best, *(["sub-03"] if third <= limit else [])}
-    assert {path.name.split("_")[0] for path in other.results.glob("glm/*")} == kept
-    assert {path.name.split("_")[0] for path in other.results.glob("signals/*")} == kept
-    assert set(read_tsv(other.results / "compare/pcc.tsv")["run_id"].str.split("_").str[0]) == kept
-    page = (other.results / f"report/{worst[4:]}.html").read_text()
-    assert "Left out of training, GLM and comparison" in page
-    assert "left out, beyond the limits" in (other.results / "report/index.html").read_text()
+    found = {n: read_json(next(other.results.glob(f"preprocess/sub-0{n}*/summary.json"))) for n in (1, 2, 3)}
+    means = {n: summary["mean_fd_mm"] for n, summary in found.items()}
+    limit = (means[1] + means[2]) / 2
+    left_out = {n for n, mean in means.items() if mean > limit}
+    other.configure(**settings, preprocess={"limits": {"mean_fd_mm": limit}, "exclude_over_limits": True})
+    other.snakemake("results/preprocess/included.tsv")
+    planned = other.planned()
+    for n in (1, 2, 3):
+        run = f"sub-0{n}_task-motor"
+        later = {f"signals/{run}.h5", f"glm/{run}/design.tsv", f"decompose/raw/{run}/maps.nii.gz"}
+        assert later <= planned if n not in left_out else not later & planned
+        assert f"report/0{n}.html" in planned
+    assert len(left_out & {1, 2}) == 1 and "train/summary.json" in planned
+
+
+def test_native_and_fsl_plan_the_same_files_from_the_same_settings(new_study, fsl_standins, monkeypatch):
+    monkeypatch.setenv("FSLDIR", str(fsl_standins))
+    names = ["desc-preproc_bold.nii.gz", "mask.nii.gz", "mean.nii.gz", "confounds.tsv", "summary.json"]
+    names += ["carpet.png", "tsnr.png", "motion.tsv", "desc-epi_mask.nii.gz", "desc-epi_mean.nii.gz"]
+    for backend in ("native", "fsl"):
+        planned = new_study(preprocess={"backend": backend, "registration": "affine"}).planned("preprocess")
+        assert {f"preprocess/{RUN}/{name}" for name in names} <= planned
 
 
 def test_a_deleted_page_is_rebuilt_alone(study):
