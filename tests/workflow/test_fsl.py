@@ -69,14 +69,14 @@ def short_dataset(tmp_path_factory):
 
 @pytest.mark.parametrize(
     "settings",
-    [{"registration": "affine"}, {"registration": "nonlinear", "bbr": True}],
+    [{"registration": "affine"}, {"registration": "nonlinear", "fsl": {"bbr": True}}],
     ids=["affine", "nonlinear"],
 )
 def test_registered_runs_are_resampled_once_to_the_template(new_study, fsl, short_dataset, settings):
     study = new_study(
         {"results": "results"},
         input={"source": "bids", "path": str(short_dataset), "validation": 0},
-        preprocess={"backend": "fsl", "highpass_s": 0, "fsl": settings},
+        preprocess={"backend": "fsl", "highpass_s": 0, **settings},
     )
     study.snakemake(*PREPROCESSED)
     folder = study.results / "preprocess" / RUN
