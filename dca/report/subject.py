@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from dca import provenance as origin
@@ -21,6 +22,7 @@ from dca.report.results import Folder, RunResults, records
 from dca.report.slices import Z_THRESHOLD, Volume, draw_mask
 
 SETUPS = ("raw", "dca")
+EDGE = 0.05  # of the template's white matter: what is darker is blur around its brain
 
 
 def write_subject(
@@ -119,7 +121,8 @@ def _template(run: RunResults) -> Picture | None:
     mask = run.mask
     if mask is None or not (run.summary("preprocess") or {}).get("space"):
         return None
-    template = Volume(template_on(mask.data.shape, mask.affine), mask.affine)
+    brain = template_on(mask.data.shape, mask.affine)
+    template = Volume(np.where(brain > EDGE, brain, 0), mask.affine)
     alt = f"MNI template on axial slices with the outline of the brain mask of {run.run_id}."
     return draw_mask(template, mask, alt, whole=True)
 
