@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from dca.train.downpour.layout import shares
-from dca.train.downpour.world import Outbox, Rendezvous, World
+from dca.train.processes.world import Outbox, Rendezvous, World
 
 P = 6_020_381
 WAYS = [("broadcast", 1), ("all-to-all", 1), ("all-to-all", 2), ("process sets", 2)]
@@ -60,7 +60,7 @@ class Broadcasts:
 
 
 class AllToAll:
-    """What `dca.train.downpour.world.World` does with several servers, also with one."""
+    """What `dca.train.processes.world.World` does with several servers, also with one."""
 
     def __init__(self, rank: int, sizes: list[int]) -> None:
         self._world = World(len(sizes))

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dca.train.downpour.world import Rendezvous
 from dca.train.emulated import PAPER_PARAMETERS
+from dca.train.processes.world import Rendezvous
 
 WARM_UP = 5  # exchanges that are not counted
 LIMIT_S = 300

@@ -174,7 +174,7 @@ class Running:
 
 
 def _role(words: list[str]) -> str:
-    if words[1:3] == ["-m", "dca.train.downpour"]:
+    if words[1:3] == ["-m", "dca.train.processes"]:
         return " ".join(words[3:])
     return "job" if words[1:3] == ["-c", DRIVER] else f"launcher {words[0]}"
 

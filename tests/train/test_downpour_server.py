@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dca.train.downpour.channel import Channel, ChannelClosedError
 from dca.train.downpour.messages import Parcel, Pull, Push, pack, packed_size, turns, unpack
 from dca.train.downpour.parameters import Limits, ParameterServer
 from dca.train.downpour.server import Service
-from dca.train.downpour.shared import SharedVector
 from dca.train.downpour.state import ServerState, WorkerState
 from dca.train.optimizers import Adagrad, new_state
+from dca.train.processes.channel import Channel, ChannelClosedError
+from dca.train.processes.shared import SharedVector
 
 P = 50
 SILENT = dict.fromkeys(Push._fields, 0.0)

@@ -18,14 +18,14 @@ import pytest
 from dca.errors import ConfigError, DependencyError, ToolError
 from dca.files import read_tsv
 from dca.train import TrainSettings, sync
-from dca.train.downpour import desk as desks
-from dca.train.downpour import hosts, launchers, network
-from dca.train.downpour.channel import ChannelClosedError
-from dca.train.downpour.desk import Desk
-from dca.train.downpour.hosts import Host
-from dca.train.downpour.line import Line, proof
-from dca.train.downpour.network import Interface
-from dca.train.downpour.site import Site
+from dca.train.processes import desk as desks
+from dca.train.processes import hosts, launchers, network
+from dca.train.processes.channel import ChannelClosedError
+from dca.train.processes.desk import Desk
+from dca.train.processes.hosts import Host
+from dca.train.processes.line import Line, proof
+from dca.train.processes.network import Interface
+from dca.train.processes.site import Site
 
 LO = Interface("lo", "127.0.0.1", "127.0.0.0/8")
 

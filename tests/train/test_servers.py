@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import pytest
 
 from dca.train.downpour import servers as servers_module
-from dca.train.downpour.channel import Channel, ChannelClosedError
 from dca.train.downpour.servers import Servers
-from dca.train.downpour.shared import SharedVector
 from dca.train.downpour.state import ServerState
+from dca.train.processes.channel import Channel, ChannelClosedError
+from dca.train.processes.shared import SharedVector
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def server_end():
     """The servers of a job without a process, and the channel that is its only server's end."""
     ends = []
 
-    def start(role, fds, task):
+    def start(role, module, fds, task):
         ends.append(Channel(os.dup(fds["supervisor"])))
         return SimpleNamespace(role=role, status=None)
 

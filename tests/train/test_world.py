@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from dca.train.downpour.world import set_cycle
+from dca.train.processes.world import set_cycle
 
 
 @pytest.mark.parametrize(("processes", "cores", "ms"), [(4, 2, 1), (6, 2, 2.5), (39, 2, 27.2), (39, 64, 1)])

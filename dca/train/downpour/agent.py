@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from dca.train.downpour.channel import Channel
 from dca.train.downpour.messages import Parcel, Push, turns
-from dca.train.downpour.process import Assignment
-from dca.train.downpour.shared import SharedVector
-from dca.train.downpour.world import Outbox, World
+from dca.train.processes.channel import Channel
+from dca.train.processes.process import Assignment
+from dca.train.processes.shared import SharedVector
+from dca.train.processes.world import Outbox, World
 
 
 def main(assignment: Assignment) -> None:

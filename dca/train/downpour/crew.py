@@ -10,12 +10,12 @@ from collections.abc import Callable
 
 from dca.errors import TrainingError
 from dca.train.downpour.journal import Journal
-from dca.train.downpour.nursery import Nursery
 from dca.train.downpour.pair import Attach, Pair
-from dca.train.downpour.process import pickled
 from dca.train.downpour.start import Beginning
-from dca.train.downpour.starters import Starter
 from dca.train.job import Job
+from dca.train.processes.nursery import Nursery
+from dca.train.processes.process import pickled
+from dca.train.processes.starters import Starter
 
 logger = logging.getLogger(__name__)
 

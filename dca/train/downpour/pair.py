@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dca.errors import DCAError
-from dca.train.downpour.channel import Channel
 from dca.train.downpour.layout import COMPRESSIONS, shares
 from dca.train.downpour.messages import Parcel, Pull, Push
-from dca.train.downpour.nursery import Child, Nursery
-from dca.train.downpour.process import BEREFT
-from dca.train.downpour.shared import SharedVector
-from dca.train.downpour.starters import Process, Starter
-from dca.train.downpour.world import WORKER, Rendezvous
+from dca.train.processes.channel import Channel
+from dca.train.processes.nursery import Child, Nursery
+from dca.train.processes.process import BEREFT
+from dca.train.processes.shared import SharedVector
+from dca.train.processes.starters import Process, Starter
+from dca.train.processes.world import WORKER, Rendezvous
 
 START_UP_S = 300  # for these processes to start and meet, on a crowded machine
 STALL_S = 1800  # without a push, once it has started
@@ -64,7 +64,7 @@ class Pair:
             for server, share in enumerate(shares(task["length"], servers))
         ]
         environment = self._rendezvous.environment(WORKER, START_UP_S)
-        self._own = starter.start(worker, job_fds, task, environment)
+        self._own = starter.start(worker, "dca.train.downpour.worker", job_fds, task, environment)
         self._processes: list[Process] = [*self._agents, self._own]
 
     def _start_agent(self, server: int, length: int, task: dict[str, Any], attach: Attach) -> Child:
@@ -78,6 +78,7 @@ class Pair:
             attach(server, self.worker, [here.fileno(), *(vector.fd for vector in vectors)])
             return self._nursery.start(
                 f"agent {self.worker}.{server}",
+                "dca.train.downpour.agent",
                 {"server": there.fileno(), "pushed": vectors[0].fd, "pulled": vectors[1].fd},
                 task | sizes | {"server": server},
                 # An agent only carries: it needs no GPU and no threads of its own.

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from dca.train.downpour.channel import Channel, ChannelClosedError
 from dca.train.downpour.layout import COMPRESSIONS, shares
 from dca.train.downpour.messages import Parcel, Pull, Push
 from dca.train.downpour.parameters import Limits, ParameterServer
-from dca.train.downpour.process import Assignment
-from dca.train.downpour.shared import SharedVector
 from dca.train.downpour.state import ServerState
 from dca.train.optimizers import OPTIMIZERS, Vector
+from dca.train.processes.channel import Channel, ChannelClosedError
+from dca.train.processes.process import Assignment
+from dca.train.processes.shared import SharedVector
 
 
 class _Agent:

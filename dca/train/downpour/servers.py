@@ -8,11 +8,12 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from dca.train.downpour.channel import Channel, ChannelClosedError
-from dca.train.downpour.nursery import Nursery
 from dca.train.downpour.start import Beginning
 from dca.train.job import Job
+from dca.train.processes.channel import Channel, ChannelClosedError
+from dca.train.processes.nursery import Nursery
 
+_MODULE = "dca.train.downpour.server"
 MAX_THREADS = 4  # of one server; more do not speed up what memory bounds
 PING_S = 10  # between two questions whether all servers are well
 SILENCE_S = 300  # for the answers
@@ -54,7 +55,7 @@ class Servers:
         for server in range(settings.servers):
             here, there = Channel.pair()
             fds = {"supervisor": there.fileno(), "state": start.vector.fd, "snapshot": start.snapshot.fd}
-            self._children.append(nursery.start(f"server {server}", fds, task | {"server": server}))
+            self._children.append(nursery.start(f"server {server}", _MODULE, fds, task | {"server": server}))
             there.close()
             self._channels.append(here)
             self._selector.register(here, selectors.EVENT_READ, server)

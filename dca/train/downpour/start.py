@@ -9,11 +9,11 @@ import numpy as np
 
 from dca.model.backend import set_threads, tf
 from dca.train.checkpoint import Checkpoint, Checkpoints
-from dca.train.downpour.shared import SharedVector
 from dca.train.downpour.state import ServerState, WorkerState
 from dca.train.job import Job
 from dca.train.optimizers import OPTIMIZERS, new_state
 from dca.train.position import Position
+from dca.train.processes.shared import SharedVector
 from dca.train.workload import Stream, Workload
 
 logger = logging.getLogger(__name__)

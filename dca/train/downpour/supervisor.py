@@ -12,20 +12,20 @@ from collections import Counter
 from typing import Any
 
 from dca.errors import DCAError, TrainingError
-from dca.train.downpour import world
 from dca.train.downpour.background import Background, Snapshot
-from dca.train.downpour.channel import ChannelClosedError
 from dca.train.downpour.crew import Crew
 from dca.train.downpour.journal import Journal
 from dca.train.downpour.messages import Push
-from dca.train.downpour.nursery import Nursery
-from dca.train.downpour.process import Assignment, for_user
 from dca.train.downpour.servers import Servers
-from dca.train.downpour.site import Site
 from dca.train.downpour.start import begin
-from dca.train.downpour.starters import starter
 from dca.train.downpour.state import ServerState
 from dca.train.job import Job, Outcome
+from dca.train.processes import world
+from dca.train.processes.channel import ChannelClosedError
+from dca.train.processes.nursery import Nursery
+from dca.train.processes.process import Assignment, for_user
+from dca.train.processes.site import Site
+from dca.train.processes.starters import starter
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dca.train.downpour.accrual import Encoder
 from dca.train.downpour.layout import COMPRESSIONS, shares
 from dca.train.downpour.messages import Parcel, Pull, Push
-from dca.train.downpour.world import Outbox, World
+from dca.train.processes.world import Outbox, World
 
 Vector = NDArray[np.float32]
 

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from dca.model.backend import claim_gpu, set_threads
 from dca.train.downpour.exchange import Exchange
-from dca.train.downpour.process import Assignment
 from dca.train.downpour.wire import Wire
-from dca.train.downpour.world import World
 from dca.train.job import Job
 from dca.train.losses import Losses
+from dca.train.processes.process import Assignment
+from dca.train.processes.world import World
 
 Item = TypeVar("Item")
 Vector = NDArray[np.float32]

@@ -7,8 +7,8 @@ workers are one Horovod world. Worker 0 also keeps the record, validates and wri
 from __future__ import annotations
 
 from dca.errors import ConfigError
-from dca.train.downpour.launch import require_platform, supervised
 from dca.train.job import Job, Outcome
+from dca.train.processes.supervised import require_platform, supervised
 
 __all__ = ["run"]
 

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from dca.errors import TrainingError
-from dca.train.downpour import world
-from dca.train.downpour.nursery import TICK_S, Child, Nursery
-from dca.train.downpour.process import BEREFT, Assignment, for_user
-from dca.train.downpour.shared import SharedVector
 from dca.train.job import Job
+from dca.train.processes import world
+from dca.train.processes.nursery import TICK_S, Child, Nursery
+from dca.train.processes.process import BEREFT, Assignment, for_user
+from dca.train.processes.shared import SharedVector
 
 logger = logging.getLogger(__name__)
 
@@ -89,10 +89,10 @@ class Supervisor:
         size = self._job.settings.workers
         return self._nursery.start(
             f"worker {worker}",
+            "dca.train.sync.worker",
             {**self._fds, "progress": progress},
             {"worker": worker, "threads": max(1, self._job.cores // size)},
             rendezvous.environment(worker, START_UP_S),
-            "dca.train.sync.worker",
         )
 
     def _watch(self, workers: list[Child], progress: np.ndarray) -> str | None:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from dca.errors import TrainingError
 from dca.train.checkpoint import Checkpoint
-from dca.train.downpour.world import Collective
 from dca.train.losses import Losses
+from dca.train.processes.world import Collective
 from dca.train.team import Contribution, Lap
 
 Vector = NDArray[np.float32]

@@ -7,11 +7,11 @@ import pickle
 
 from dca.model.backend import claim_gpu, set_threads
 from dca.train.allocator import keep_memory
-from dca.train.downpour.process import Assignment
-from dca.train.downpour.shared import SharedVector
-from dca.train.downpour.world import Collective
 from dca.train.job import Job
 from dca.train.loop import Loop
+from dca.train.processes.process import Assignment
+from dca.train.processes.shared import SharedVector
+from dca.train.processes.world import Collective
 from dca.train.sync.team import HorovodTeam
 
 

@@ -17,14 +17,14 @@ from typing import Any, NoReturn
 
 from dca import errors
 from dca.errors import DCAError, TrainingError
-from dca.train.downpour.channel import ChannelClosedError
-from dca.train.downpour.world import PeerLostError
+from dca.train.processes.channel import ChannelClosedError
+from dca.train.processes.world import PeerLostError
 
 logger = logging.getLogger(__name__)
 
 ASSIGNMENT_VARIABLE = "DCA_ASSIGNMENT"  # environment of the supervisor: its `Assignment` as JSON
 _MARK = "dca-error: "
-_PACKAGE = b"\0dca.train.downpour\0"  # what precedes the arguments
+_PACKAGE = b"\0dca.train.processes\0"  # what precedes the arguments
 _PR_SET_PDEATHSIG = 1
 _ARG_START, _ARG_END = 47, 48  # fields of /proc/self/stat, from 0
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dca.errors import ConfigError
-from dca.train.downpour import hosts, launchers, network
-from dca.train.downpour.network import Interface
+from dca.train.processes import hosts, launchers, network
+from dca.train.processes.network import Interface
 from dca.train.settings import TrainSettings
 
 

@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dca.errors import DCAError
-from dca.train.downpour import network
-from dca.train.downpour.channel import ChannelClosedError
-from dca.train.downpour.line import Line, proof
-from dca.train.downpour.process import BEREFT, REFUSED, Assignment, guard, memory_file, play
+from dca.train.processes import network
+from dca.train.processes.channel import ChannelClosedError
+from dca.train.processes.line import Line, proof
+from dca.train.processes.process import BEREFT, REFUSED, Assignment, guard, memory_file, play
 
 logger = logging.getLogger(__name__)
 

@@ -12,38 +12,17 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import Any
 
 from dca.errors import DependencyError, TrainingError
-from dca.train.downpour.process import ASSIGNMENT_VARIABLE, pickled
-from dca.train.downpour.site import Site
-from dca.train.downpour.world import require_horovod
 from dca.train.job import Job, Outcome
 from dca.train.lock import descriptors
+from dca.train.processes.process import ASSIGNMENT_VARIABLE, pickled
+from dca.train.processes.world import require_horovod
 
 logger = logging.getLogger(__name__)
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM)
-
-
-def run(job: Job) -> Outcome:
-    """Train by Downpour SGD: parameter servers and workers, as many as the settings say.
-
-    Everything runs in processes of its own, the workers on other machines where the settings say so. The
-    call returns when training is complete; a re-run after any kind of end goes on from the last checkpoint.
-
-    Raises
-    ------
-    DependencyError
-        If Horovod or the launcher is not installed, or this is not Linux.
-    ConfigError
-        If launcher, hosts and interface do not fit together or to this machine.
-    TrainingError
-        If a server died, every worker was lost, or it was told to stop.
-    """
-    require_platform(job.settings.mode)
-    return supervised(job, "dca.train.downpour.supervisor", site=asdict(Site.of(job.settings)))
 
 
 def require_platform(mode: str) -> None:
@@ -95,7 +74,7 @@ def _start(
 ) -> subprocess.Popen[bytes]:
     assignment = {"parent": os.getpid(), "module": module, "fds": fds, "task": task}
     return subprocess.Popen(
-        [sys.executable, "-m", "dca.train.downpour", "supervisor"],
+        [sys.executable, "-m", "dca.train.processes", "supervisor"],
         stdin=subprocess.DEVNULL,
         stderr=_stderr(),
         pass_fds=(*fds.values(), *lock),

@@ -1,6 +1,6 @@
-"""Entry points of processes that are not forked: ``python -m dca.train.downpour supervisor`` or ``worker``.
+"""Entry points of processes that are not forked: ``python -m dca.train.processes supervisor`` or ``worker``.
 
-The first is started by `launch`, the second by a launcher.
+The first is started by `supervised`, the second by a launcher.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 
-from dca.train.downpour.process import ASSIGNMENT_VARIABLE, Assignment, play, skip_optional_imports
+from dca.train.processes.process import ASSIGNMENT_VARIABLE, Assignment, play, skip_optional_imports
 
 
 def _supervise() -> None:
@@ -30,5 +30,5 @@ if __name__ == "__main__":
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     skip_optional_imports()
     if sys.argv[1] == "worker":
-        importlib.import_module("dca.train.downpour.client").main(sys.argv[2:])
+        importlib.import_module("dca.train.processes.client").main(sys.argv[2:])
     _supervise()

@@ -19,8 +19,8 @@ from contextlib import suppress
 from typing import Any
 
 from dca.errors import DCAError, TrainingError
-from dca.train.downpour.channel import Channel, ChannelClosedError
-from dca.train.downpour.process import Assignment, play, read_error
+from dca.train.processes.channel import Channel, ChannelClosedError
+from dca.train.processes.process import Assignment, play, read_error
 
 logger = logging.getLogger(__name__)
 
@@ -107,10 +107,10 @@ class Nursery:
     def start(
         self,
         role: str,
+        module: str,
         fds: Mapping[str, int],
         task: Mapping[str, Any],
         environment: Mapping[str, str] | None = None,
-        module: str | None = None,
     ) -> Child:
         """Start a process.
 
@@ -118,18 +118,17 @@ class Nursery:
         ----------
         role : str
             ``server 0``, ``worker 2`` or ``agent 2.0``.
+        module : str
+            The one that has its `main`.
         fds, task
             Of its `Assignment`.
         environment : mapping, optional
             Variables to set.
-        module : str, optional
-            The one that has its `main`; the module of this package that is named as the role by default.
         """
         output, its_output = os.pipe()
         message = {
-            "kind": "start", "role": role, "fds": list(fds), "task": dict(task),
+            "kind": "start", "role": role, "module": module, "fds": list(fds), "task": dict(task),
             "environment": dict(environment or {}),
-            "module": module or f"dca.train.downpour.{role.split()[0]}",
         }  # fmt: skip
         self._send(message, [its_output, *fds.values()])
         os.close(its_output)

@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from dca.errors import ConfigError, DependencyError
-from dca.train.downpour.network import Interface
-from dca.train.downpour.process import Assignment
+from dca.train.processes.network import Interface
+from dca.train.processes.process import Assignment
 
 _PACKAGES = {"horovodrun": "Horovod (make horovod)", "mpirun": "Open MPI", "srun": "Slurm"}
 

@@ -9,7 +9,7 @@ import socket
 from contextlib import suppress
 from typing import Any
 
-from dca.train.downpour.channel import ChannelClosedError
+from dca.train.processes.channel import ChannelClosedError
 
 _LENGTH_BYTES = 8
 LIMIT = 1 << 32  # bytes of a frame

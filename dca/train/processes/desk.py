@@ -17,9 +17,9 @@ from typing import Any
 from dca import errors
 from dca.errors import DCAError, TrainingError
 from dca.files import atomic
-from dca.train.downpour.channel import ChannelClosedError
-from dca.train.downpour.line import Line, proof
-from dca.train.downpour.process import FAILED
+from dca.train.processes.channel import ChannelClosedError
+from dca.train.processes.line import Line, proof
+from dca.train.processes.process import FAILED
 
 logger = logging.getLogger(__name__)
 

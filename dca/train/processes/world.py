@@ -111,6 +111,8 @@ class Rendezvous:
             "HOROVOD_GLOO_RENDEZVOUS_ADDR": self._server.server_address[0],
             "HOROVOD_GLOO_RENDEZVOUS_PORT": str(self._server.server_address[1]),
             "HOROVOD_GLOO_TIMEOUT_SECONDS": str(timeout_s),
+            # Said here for workers on other machines, too.
+            "HOROVOD_CYCLE_TIME": os.environ.get("HOROVOD_CYCLE_TIME", "1"),
             # Waiting is part of the method: for the warm-up, or while a worker computes.
             "HOROVOD_STALL_CHECK_DISABLE": "1",
         }

@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from dca.errors import DCAError, TrainingError
-from dca.train.downpour import launchers
-from dca.train.downpour.desk import Desk, Seat
-from dca.train.downpour.nursery import Child, Nursery
-from dca.train.downpour.process import FAILED
-from dca.train.downpour.site import Site
-
-_MODULE = "dca.train.downpour.worker"
+from dca.train.processes import launchers
+from dca.train.processes.desk import Desk, Seat
+from dca.train.processes.nursery import Child, Nursery
+from dca.train.processes.process import FAILED
+from dca.train.processes.site import Site
 
 
 class Process(Protocol):
@@ -47,9 +45,10 @@ class Starter(Protocol):
     site: Site
 
     def start(
-        self, worker: int, fds: Mapping[str, int], task: Mapping[str, Any], environment: Mapping[str, str]
-    ) -> Process:
-        """Start a worker; the arguments are those of `Nursery.start`."""
+        self, worker: int, module: str, fds: Mapping[str, int], task: Mapping[str, Any],
+        environment: Mapping[str, str],
+    ) -> Process:  # fmt: skip
+        """Start a worker; but for its number, the arguments are those of `Nursery.start`."""
 
     def end(self, process: Any) -> None:
         """End what is left of a worker."""
@@ -70,10 +69,11 @@ class Forking:
         self.site, self._nursery = site, nursery
 
     def start(
-        self, worker: int, fds: Mapping[str, int], task: Mapping[str, Any], environment: Mapping[str, str]
-    ) -> Process:
+        self, worker: int, module: str, fds: Mapping[str, int], task: Mapping[str, Any],
+        environment: Mapping[str, str],
+    ) -> Process:  # fmt: skip
         """Fork."""
-        return self._nursery.start(f"worker {worker}", fds, task, environment, _MODULE)
+        return self._nursery.start(f"worker {worker}", module, fds, task, environment)
 
     def end(self, process: Child) -> None:
         """Kill it."""
@@ -130,24 +130,25 @@ class Launching:
         self._launched: list[Launched] = []
 
     def start(
-        self, worker: int, fds: Mapping[str, int], task: Mapping[str, Any], environment: Mapping[str, str]
-    ) -> Process:
+        self, worker: int, module: str, fds: Mapping[str, int], task: Mapping[str, Any],
+        environment: Mapping[str, str],
+    ) -> Process:  # fmt: skip
         """Call the launcher."""
         role, host, launcher = f"worker {worker}", self.site.hosts[worker], self.site.launcher
         told = {
-            "module": _MODULE, "task": dict(task), "environment": dict(environment), "contents": list(fds),
+            "module": module, "task": dict(task), "environment": dict(environment), "contents": list(fds),
             "log_level": logging.getLogger().getEffectiveLevel(),
         }  # fmt: skip
         contents = [Path(f"/proc/self/fd/{fd}").read_bytes() for fd in fds.values()]
         seat = self._desk.expect(role, launcher, [json.dumps(told).encode(), *contents])
         program = [
-            sys.executable, "-m", "dca.train.downpour", "worker", str(worker), seat.ticket,
+            sys.executable, "-m", "dca.train.processes", "worker", str(worker), seat.ticket,
             str(self._desk.file),
         ]  # fmt: skip
         command = launchers.command(launcher, host, self.site.interface, program)
         child = self._nursery.start(
-            f"launcher {worker}", {}, {"launcher": launcher, "command": command},
-            module="dca.train.downpour.launchers",
+            f"launcher {worker}", "dca.train.processes.launchers", {},
+            {"launcher": launcher, "command": command},
         )  # fmt: skip
         child.role = role  # What it writes is the worker's.
         self._launched.append(Launched(child, seat, f"{role}, started by {launcher} on {host},"))
