@@ -15,6 +15,8 @@ rule report_subject:
         log_file("report/{subject}"),
     benchmark:
         benchmark_file("report/{subject}")
+    group:
+        "report"
     conda:
         "../envs/dca.yaml"
     threads: 1

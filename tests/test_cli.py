@@ -22,6 +22,7 @@ COMMANDS = [
     "glm",
     "compare",
     "report",
+    "resume",
 ]
 SETTINGS = [
     *("--set", "train.mode=single", "--set", "train.max_steps=5", "--set", "train.batch_size=16"),

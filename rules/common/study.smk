@@ -1,12 +1,14 @@
 # The settings and the runs of this study, read once.
 import os
 import re
+import sys
 from pathlib import Path
 
 from snakemake.io import contains_wildcard
 
 from dca import config as settings
 from dca import inputs
+from dca.cluster import failures
 from dca.errors import DCAError, InputError
 from dca.model.study import check_runs
 from dca.simulate import layout
