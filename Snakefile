@@ -98,4 +98,4 @@ include: "rules/report.smk"
 
 
 onerror:
-    print(failures.summary(log), file=sys.stderr)
+    print(failures.summary(log if isinstance(log, list) else [log]), file=sys.stderr)

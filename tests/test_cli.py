@@ -23,6 +23,7 @@ COMMANDS = [
     "compare",
     "report",
     "resume",
+    "plan",
 ]
 SETTINGS = [
     *("--set", "train.mode=single", "--set", "train.max_steps=5", "--set", "train.batch_size=16"),

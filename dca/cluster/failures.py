@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ _HEAD = re.compile(r"^\s*Error in rule (?P<rule>[^\s:,]+)")
 _FIELD = re.compile(r"^\s+(?P<name>output|log): (?P<value>.*)$")
 _OTHER = re.compile(r"^\s+\S.*$")
 _NOTE = " (check log file(s) for error details)"
+_SLURM_LOG = re.compile(r"/slurm_logs/\S+?/(?P<number>[0-9_]+)\.log")
 _SLURM = re.compile(r"SLURM-job '(?P<number>[^']+)' failed.*?SLURM status is: '(?P<state>\w+)'")
 
 
@@ -51,7 +52,7 @@ class Failure:
         return "\n".join(lines)
 
 
-def failures(record: str | Path, folder: str | Path = ".") -> list[Failure]:
+def failures(records: Iterable[str | Path], folder: str | Path = ".") -> list[Failure]:
     """List the jobs that failed for good in one call of Snakemake.
 
     Snakemake names every job of a group that failed. Those are left out that are done, and those that never
@@ -59,12 +60,12 @@ def failures(record: str | Path, folder: str | Path = ".") -> list[Failure]:
 
     Parameters
     ----------
-    record : path
+    records : iterable of path
         What Snakemake said, as in ``.snakemake/log/``.
     folder : path
         The study's, that paths in the record start from.
     """
-    text = Path(record).read_text(encoding="utf-8", errors="replace")
+    text = "\n".join(Path(record).read_text(encoding="utf-8", errors="replace") for record in records)
     found: dict[tuple[str, tuple[Path, ...]], Failure] = {}
     for failure in _blocks(text, Path(folder)):
         key = (failure.rule, failure.outputs)
@@ -75,9 +76,9 @@ def failures(record: str | Path, folder: str | Path = ".") -> list[Failure]:
     return begun or missing
 
 
-def summary(record: str | Path, folder: str | Path = ".") -> str:
+def summary(records: Iterable[str | Path], folder: str | Path = ".") -> str:
     """Tell in a few lines per job what failed; empty if nothing did."""
-    return "\n\n".join(str(failure) for failure in failures(record, folder))
+    return "\n\n".join(str(failure) for failure in failures(records, folder))
 
 
 def tail(path: Path) -> list[str]:
@@ -96,12 +97,16 @@ def _blocks(text: str, folder: Path) -> Iterator[Failure]:
     for line in [*text.splitlines(), ""]:
         if match := _SLURM.search(line):
             slurm = f"job {match['number']} {match['state']}"
+        elif (match := _SLURM_LOG.search(line)) and f"job {match['number']}" not in (slurm or ""):
+            slurm = f"job {match['number']}"  # of a group, whose end Slurm's plugin does not tell
         head = _HEAD.match(line)
         if rule and (head or not _OTHER.match(line)):
             yield _failure(rule, fields, slurm, folder)
             rule = ""
         if head:
             rule, fields = head["rule"], {}
+            if not line[0].isspace():  # not of a group, of which was spoken before
+                slurm = None
         elif rule and (match := _FIELD.match(line)):
             fields[match["name"]] = match["value"]
 

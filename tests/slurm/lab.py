@@ -139,30 +139,29 @@ class Lab:
         return dict(line.split() for line in lines)
 
     def processes(self):
-        """Processes of jobs, those that Slurm has lost sight of included."""
-        own, mark = {p.pid for p in self.daemons.values()}, f"SLURM_CONF={self.configuration}".encode()
-        steps = f"SlurmdSpoolDir={self.folder}".encode()
-        found = []
+        """Processes of jobs, those that Slurm has lost sight of included: number -> name."""
+        daemons, mark = {p.pid for p in self.daemons.values()}, f"SLURM_CONF={self.configuration}".encode()
+        found = {}
         for entry in Path("/proc").iterdir():
-            if entry.name.isdigit() and int(entry.name) not in own | {os.getpid()}:
+            if entry.name.isdigit() and int(entry.name) not in daemons | {os.getpid()}:
                 try:
-                    content = (entry / "environ").read_bytes() + (entry / "cmdline").read_bytes()
+                    name, inherited = (entry / "comm").read_text().strip(), (entry / "environ").read_bytes()
                 except OSError:
                     continue
-                if mark in content or steps in content:
-                    found.append(int(entry.name))
+                if mark in inherited and name not in ("slurmscriptd", "slurmctld"):  # slurmctld's child
+                    found[int(entry.name)] = name
         return found
 
     def wait(self, condition, what, seconds=60):
         deadline = time.monotonic() + seconds
         while not condition():
-            assert time.monotonic() < deadline, f"no sign of {what}\n{self.last_words()}"
+            assert time.monotonic() < deadline, f"no sign of {what}\n{self.processes()}\n{self.last_words()}"
             time.sleep(0.2)
 
     def last_words(self):
         """The ends of the daemons' logs."""
-        logs = sorted(self.folder.glob("*.log"))
-        return "\n".join(f"{log.name}:\n{log.read_text(errors='replace')[-1500:]}" for log in logs)
+        logs = [log for log in sorted(self.folder.glob("*.log")) if log.stem != "munged"]
+        return "\n".join(f"{log.name}:\n{log.read_text(errors='replace')[-800:]}" for log in logs)
 
     def _configure(self):
         for name in ("etc", "state", "bin", *(f"spool/{node}" for node in NODES)):

@@ -13,11 +13,11 @@ import pytest
 
 RUN = "sub-01_task-motor"
 TRAINED = ["train", "features", "decompose/dca", "compare", "report"]
-LONG = {"max_steps": 400}
+LONG = {"max_steps": 400, "epochs": 20}
 
 
 def wait_for_checkpoint(study, process):
-    study.wait("results/train/checkpoints/step-*.npz", process)
+    study.wait("results/train/checkpoints/step-*[1-9]*.npz", process)
 
 
 def workers(study):
