@@ -18,6 +18,7 @@ PROFILE = ROOT / "slurm" / "config.yaml"
 VOXELS = 201_218
 """In-mask voxels of a brain at 2 mm (the paper's)."""
 BYTES = 4  # of a float32
+COUNTED = ("core_hours", "gpu_hours", "memory_gb", "disk_gb")
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def plan(
 ) -> pd.DataFrame:
     """Predict what each stage takes.
 
-    A rule takes ``fixed_s + s_per_gb * GB`` for each of its jobs, with the costs of costs.tsv; the training
+    A stage takes ``fixed_s + s_per_gb * GB`` for each of its jobs, with the costs of costs.tsv; the training
     ``epochs * s_per_gb * GB``, with the GB of all training runs. No queue and no retry is in these.
 
     Parameters
@@ -67,19 +68,22 @@ def plan(
     -------
     DataFrame
         Rows: groups of rules, then ``total``. Columns: ``slurm_jobs``, ``core_hours``, ``gpu_hours``,
-        ``memory_gb`` (largest of a rule's job) and ``disk_gb`` (of all results that are kept).
+        ``memory_gb`` (largest of a stage's job) and ``disk_gb`` (of all results that are kept).
     """
     costs = read_tsv(COSTS)
     setups = config["decompose"]["setups"]
     rows = []
     for name, members in costs.groupby("group", sort=False):
         if name in ("raw", "dca") and name not in setups:
-            members = members[members["rule"].isin(["fit_glm"])]
+            members = members[members["stage"] == "glm"]
             if members.empty:
                 continue
         row = _training(members, size, config, gpu_rate) if name == "train" else _group(members, size)
-        count = {"run": size.runs, "subject": size.subjects, "study": 1}[members["unit"].iloc[0]]
+        count = 1 if name == "train" else size.runs
         rows.append({"group": name, "slurm_jobs": -(-count // groups.get(str(name), 1)), **row})
+    # Pages, the table of all runs and the index: seconds each, which are not counted.
+    pages = -(-size.subjects // groups.get("report", 1)) + 2
+    rows.append({"group": "report", "slurm_jobs": pages, **dict.fromkeys(COUNTED, 0.0)})
     table = pd.DataFrame(rows).set_index("group")
     total = table.sum()
     total["memory_gb"] = table["memory_gb"].max()
@@ -109,18 +113,12 @@ def group_sizes(profiles: Iterable[str | Path]) -> dict[str, int]:
 
 
 def _group(members: pd.DataFrame, size: Size) -> dict[str, float]:
-    """Cost of rules that run once per run, subject or study."""
-    count = members["unit"].map({"run": size.runs, "subject": size.subjects, "study": 1})
-    # What is made once per subject or study looks at its runs.
-    runs = members["unit"].map({"run": 1, "subject": size.runs / size.subjects, "study": size.runs})
-    seconds = count * (members["fixed_s"] + members["s_per_gb"] * size.run_gb * runs)
+    """Cost of stages that run once per run."""
+    seconds = size.runs * (members["fixed_s"] + members["s_per_gb"] * size.run_gb)
     memory = members["memory_mb"] + members["memory_mb_per_gb"] * size.run_gb
-    return {
-        "core_hours": seconds.sum() / 3600,
-        "gpu_hours": 0.0,
-        "memory_gb": memory.max() / 1000,
-        "disk_gb": (count * (members["disk_mb"] + members["disk_mb_per_gb"] * size.run_gb)).sum() / 1000,
-    }
+    disk = size.runs * (members["disk_mb"] + members["disk_mb_per_gb"] * size.run_gb)
+    values = (seconds.sum() / 3600, 0.0, memory.max() / 1000, disk.sum() / 1000)
+    return dict(zip(COUNTED, values, strict=True))
 
 
 def _training(
@@ -130,9 +128,10 @@ def _training(
     cost, section = members.iloc[0], config["train"]
     series = section["epochs"] * size.training_runs * size.voxels
     seconds = section["epochs"] * size.training_runs * size.run_gb * cost["s_per_gb"]
-    return {
-        "core_hours": 0.0 if gpu_rate else seconds / 3600,
-        "gpu_hours": series / gpu_rate / 3600 if gpu_rate else 0.0,
-        "memory_gb": (cost["memory_mb"] * section["workers"]) / 1000,
-        "disk_gb": cost["disk_mb"] / 1000,
-    }
+    values = (
+        0.0 if gpu_rate else seconds / 3600,
+        series / gpu_rate / 3600 if gpu_rate else 0.0,
+        cost["memory_mb"] * (section["workers"] + section["servers"]) / 1000,
+        cost["disk_mb"] / 1000,
+    )
+    return dict(zip(COUNTED, values, strict=True))

@@ -91,11 +91,10 @@ def refuse_second(folder: str | Path) -> None:
 
 
 def _is_snakemake(words: Sequence[str]) -> bool:
-    """Whether a command line is that of Snakemake: the program itself, or Python with it as a module."""
-    if not words:
-        return False
+    """Whether a command line is that of a Snakemake that a user started: not that of one of its jobs."""
     program = [Path(word).name for word in words[:3]]
-    return program[0] == "snakemake" or (
-        program[0].startswith("python")
-        and (program[1:2] == ["snakemake"] or words[1:3] == ["-m", "snakemake"])
+    python = "".join(program[:1]).startswith("python")
+    called = program[:1] == ["snakemake"] or (
+        python and (program[1:2] == ["snakemake"] or list(words[1:3]) == ["-m", "snakemake"])
     )
+    return called and "--target-jobs" not in words

@@ -11,8 +11,7 @@ from dca.errors import ConfigError
 PAPER = Size(subjects=68, runs=68, training_runs=51, voxels=201_218, volumes=284)
 COLUMNS = (
     "group",
-    "rule",
-    "unit",
+    "stage",
     "fixed_s",
     "s_per_gb",
     "memory_mb",
@@ -25,13 +24,11 @@ COLUMNS = (
 @pytest.fixture
 def costs(tmp_path, monkeypatch):
     rows = [
-        ("preprocess", "correct_motion", "run", 10, 100, 500, 1000, 0, 0),
-        ("preprocess", "extract_signals", "run", 5, 20, 300, 4000, 1, 1000),
-        ("raw", "fit_glm", "run", 1, 10, 100, 0, 2, 0),
-        ("raw", "learn_dictionary", "run", 0, 50, 100, 0, 3, 0),
-        ("train", "train_model", "study", 0, 7200, 1500, 0, 50, 0),
-        ("report", "report_subject", "subject", 3, 0, 200, 0, 4, 0),
-        ("index", "report_index", "study", 2, 1, 200, 0, 5, 0),
+        ("preprocess", "correct_motion", 10, 100, 500, 1000, 0, 0),
+        ("preprocess", "extract_signals", 5, 20, 300, 4000, 1, 1000),
+        ("raw", "glm", 1, 10, 100, 0, 2, 0),
+        ("raw", "learn_dictionary", 0, 50, 100, 0, 3, 0),
+        ("train", "train_model", 0, 7200, 1500, 0, 50, 0),
     ]
     path = tmp_path / "costs.tsv"
     pd.DataFrame(rows, columns=COLUMNS).to_csv(path, sep="\t", index=False)
@@ -42,15 +39,14 @@ def test_jobs_hours_memory_and_disk_follow_from_the_costs(costs):
     size = Size(subjects=10, runs=20, training_runs=15, voxels=125_000, volumes=200)  # 0.1 GB a run
     table = plan(size, load(), {"preprocess": 8, "report": 10})
     assert table["slurm_jobs"].to_dict() == {
-        "preprocess": 3, "raw": 20, "train": 1, "report": 1, "index": 1, "total": 26,
+        "preprocess": 3, "raw": 20, "train": 1, "report": 3, "total": 27,
     }  # fmt: skip
     hours = table["core_hours"] * 3600
     assert hours["preprocess"] == pytest.approx(20 * (15 + 120 * 0.1))
     assert hours["train"] == pytest.approx(7200 * 0.1 * 15)
-    assert hours["report"] == pytest.approx(10 * 3) and hours["index"] == pytest.approx(2 + 20 * 0.1)
     assert table.loc["preprocess", "memory_gb"] == pytest.approx(0.7)
     assert table.loc["preprocess", "disk_gb"] == pytest.approx(20 * 0.101)
-    assert table.loc["total", "memory_gb"] == pytest.approx(3.0)  # two workers of the training
+    assert table.loc["total", "memory_gb"] == pytest.approx(4.5)  # two workers and a server
     assert table.loc["total", "core_hours"] == pytest.approx(hours[:-1].sum() / 3600)
 
 

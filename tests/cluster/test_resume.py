@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
 
@@ -68,8 +69,15 @@ def test_without_slurm_there_is_one_clear_line(tmp_path, monkeypatch):
         slurm.study_jobs(tmp_path)
 
 
-@pytest.mark.parametrize("words", [["-m", "snakemake"], ["bin/snakemake"]])
-def test_a_snakemake_at_work_in_the_folder_is_noticed(tmp_path, words):
+@pytest.mark.parametrize(
+    ("words", "refused"),
+    [
+        (["-m", "snakemake"], True),
+        (["bin/snakemake"], True),
+        (["-m", "snakemake", "--target-jobs", "a:"], False),
+    ],
+)
+def test_a_snakemake_at_work_in_the_folder_is_noticed_and_its_jobs_are_not(tmp_path, words, refused):
     (tmp_path / "bin").mkdir()
     for name in ("snakemake.py", "bin/snakemake"):
         (tmp_path / name).write_text("import time\nprint(flush=True)\ntime.sleep(60)\n")
@@ -77,7 +85,8 @@ def test_a_snakemake_at_work_in_the_folder_is_noticed(tmp_path, words):
     with subprocess.Popen([sys.executable, *words], cwd=tmp_path, stdout=subprocess.PIPE) as process:
         process.stdout.readline()
         try:
-            with pytest.raises(OutputError, match=f"process {process.pid}"):
+            noticed = pytest.raises(OutputError, match=f"process {process.pid}")
+            with noticed if refused else nullcontext():
                 resume.refuse_second(tmp_path)
             resume.refuse_second(tmp_path / "bin")
         finally:

@@ -122,12 +122,16 @@ class Study:
     def job(self, rule):
         """The number of the job of a rule or group that is in the queue."""
         found = []
-        self.lab.wait(lambda: found.extend(j for j in self.lab.jobs() if rule in j["comment"]) or found, rule)
+        self.lab.wait(lambda: found.extend(j for j in self.jobs() if rule in j["comment"]) or found, rule)
         return found[0]["id"]
+
+    def jobs(self):
+        """The study's jobs that are in the queue."""
+        return [job for job in self.lab.jobs() if job["folder"] == str(self.folder)]
 
     def nothing_is_left(self):
         """No job in the queue, no process of one, no file half written."""
-        self.lab.wait(lambda: not self.lab.jobs(), "an empty queue")
+        self.lab.wait(lambda: not self.jobs(), "an empty queue")
         self.lab.wait(lambda: not self.lab.processes(), "the end of all processes")
         hidden = [path.name for path in self.results.rglob(".*") if path.is_file()]
         return hidden == [] and not (self.results / "train" / "checkpoints").exists()

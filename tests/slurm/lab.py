@@ -125,8 +125,8 @@ class Lab:
 
     def jobs(self, *options):
         """Jobs that wait or run: one dictionary each."""
-        names = ("id", "state", "comment", "node", "name", "limit_s")
-        lines = self.run("squeue", "-h", "-o", "%i|%T|%k|%N|%j|%l", *options, check=False).splitlines()
+        names = ("id", "state", "comment", "folder")
+        lines = self.run("squeue", "-h", "-o", "%i|%T|%k|%Z", *options, check=False).splitlines()
         return [dict(zip(names, line.split("|"), strict=True)) for line in lines]
 
     def job(self, number):
