@@ -129,6 +129,11 @@ class Study:
         """The study's jobs that are in the queue."""
         return [job for job in self.lab.jobs() if job["folder"] == str(self.folder)]
 
+    def submitted(self):
+        """Slurm's numbers of the jobs that were submitted."""
+        told = [line for line in self.output.splitlines() if "has been submitted with SLURM jobid" in line]
+        return [line.split("SLURM jobid ")[1].split()[0] for line in told]
+
     def nothing_is_left(self):
         """No job in the queue, no process of one, no file half written."""
         self.lab.wait(lambda: not self.jobs(), "an empty queue")

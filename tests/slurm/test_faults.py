@@ -42,12 +42,6 @@ def hold(study):
         worker.suspend()
 
 
-def submitted(study):
-    """Slurm's numbers of the jobs that were submitted."""
-    lines = [line for line in study.output.splitlines() if "has been submitted with SLURM jobid" in line]
-    return [line.split("SLURM jobid ")[1].split()[0] for line in lines]
-
-
 def went_on(study, updates=400):
     """A training that was interrupted went on where it was, and ended in good order."""
     summary = json.loads((study.results / "train/summary.json").read_text())
@@ -72,7 +66,7 @@ def test_a_job_that_needs_more_memory_gets_it(new_study, study):
     other = new_study(study, [f"glm/{RUN}"], site)
     target = f"results/glm/{RUN}/summary.json"
     other.snakemake(target)
-    first, second = (other.lab.job(number) for number in submitted(other))
+    first, second = (other.lab.job(number) for number in other.submitted())
     assert (first["JobState"], second["JobState"]) == ("FAILED", "COMPLETED")
     assert (first["MinMemoryNode"], second["MinMemoryNode"]) == ("200M", "3000M")
     assert (other.folder / target).is_file() and other.nothing_is_left()
@@ -96,7 +90,7 @@ def test_a_cancelled_training_goes_on(training):
     wait_for_checkpoint(training, process)
     training.lab.run("scancel", training.job("train_model"))
     training.finish(process)
-    first, second = submitted(training)
+    first, second = training.submitted()
     assert training.lab.job(first)["JobState"] == "CANCELLED"
     assert training.lab.job(second)["JobState"] == "COMPLETED"
     went_on(training)
@@ -111,7 +105,7 @@ def test_a_training_over_its_time_goes_on_with_more(new_study, study):
     wait_for_checkpoint(training, process)
     hold(training)
     training.finish(process)
-    first, second = submitted(training)
+    first, second = training.submitted()
     assert training.lab.job(first)["JobState"] == "TIMEOUT"
     assert training.lab.job(second)["TimeLimit"] == "00:30:00"
     went_on(training)
@@ -125,7 +119,7 @@ def test_snakemake_is_killed_and_resumed(training):
     process.wait()
     assert len(training.jobs()) == 1
     training.finish(training.start("train", command=("dca.cli", "resume", "--")))
-    first, second = submitted(training)
+    first, second = training.submitted()
     one, two = training.lab.job(first), training.lab.job(second)
     assert one["JobState"] == "CANCELLED" and two["JobState"] == "COMPLETED"
     assert one["EndTime"] <= two["StartTime"]
@@ -140,7 +134,7 @@ def test_resuming_can_wait_for_what_is_under_way(new_study, study):
     process.wait()
     other.finish(other.start("features", command=("dca.cli", "resume", "--wait", "--")))
     assert other.lab.job(job)["JobState"] == "COMPLETED"
-    assert len(submitted(other)) <= 1  # the killed one may not have come to say so
+    assert len(other.submitted()) <= 1  # the killed one may not have come to say so
     assert len(list(other.results.glob("features/*.h5"))) == 2 and other.nothing_is_left()
 
 
@@ -170,7 +164,7 @@ def test_a_training_on_a_lost_node_starts_again_on_another(training):
         lab.start_node(node)
     job = lab.job(number)
     assert (job["JobState"], job["Restarts"]) == ("COMPLETED", "1") and job["NodeList"] != node
-    assert submitted(training) == [number]
+    assert training.submitted() == [number]
     went_on(training)
     deadline = time.monotonic() + 60
     while lab.states()[node] != "idle":

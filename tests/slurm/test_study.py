@@ -22,7 +22,7 @@ def test_the_demo_runs_end_to_end(study):
 
 def test_a_run_takes_three_jobs_and_the_logs_mirror_the_rules(study):
     # Both runs in each: preprocess, raw, dca; besides two simulations, training, gathering, two pages.
-    assert study.output.count("has been submitted with SLURM jobid") == 2 + 3 + 1 + 1 + 1 + 1
+    assert len(study.submitted()) == 2 + 3 + 1 + 1 + 1 + 1
     log = (study.results / "logs/train.log").read_text()
     assert "Validation loss" in log  # the supervisor's messages, not in Slurm's own log
     assert (study.results / "logs/signals/sub-01_task-motor.log").is_file()
