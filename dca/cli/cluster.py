@@ -55,7 +55,7 @@ def _plan(arguments: argparse.Namespace) -> None:
     if arguments.runs:
         subjects = arguments.subjects or arguments.runs
         held_out = config["input"]["validation"]
-        share = held_out if isinstance(held_out, float) else len(held_out) / subjects
+        share = len(held_out) / subjects if isinstance(held_out, list) else held_out
         training = arguments.runs - round(share * subjects) * arguments.runs // subjects
         size = Size(subjects, arguments.runs, training, arguments.voxels, arguments.volumes)
     else:
