@@ -17,6 +17,7 @@ include: "rules/common/anatomy.smk"
 include: "rules/common/fsl.smk"
 include: "rules/common/steps.smk"
 include: "rules/common/resources.smk"
+include: "rules/common/groups.smk"
 
 
 wildcard_constraints:
@@ -35,6 +36,7 @@ localrules:
     glm,
     compare,
     report,
+    describe_demo,
 
 
 rule all:
@@ -93,3 +95,7 @@ include: "rules/decompose.smk"
 include: "rules/glm.smk"
 include: "rules/compare.smk"
 include: "rules/report.smk"
+
+
+onerror:
+    print(failures.summary(log if isinstance(log, list) else [log]), file=sys.stderr)

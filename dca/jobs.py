@@ -26,7 +26,7 @@ def job(log: str | Path, threads: int = 1, progress: bool = False) -> Iterator[N
     threads : int
         Upper bound for numerical libraries that are loaded inside the block.
     progress : bool
-        Leave progress bars on the terminal.
+        Leave progress bars on the terminal, where there is one: not in a job of a cluster.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def job(log: str | Path, threads: int = 1, progress: bool = False) -> Iterator[N
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
         logging.captureWarnings(True)
-        if progress:
+        if progress and terminal.isatty():
             sys.stderr = terminal
         try:
             yield

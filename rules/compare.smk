@@ -10,12 +10,14 @@ rule compare_run:
         log_file("compare/{run_id}"),
     benchmark:
         benchmark_file("compare/{run_id}")
+    group:
+        "dca"
     conda:
         "../envs/dca.yaml"
     threads: 1
     resources:
-        mem_mb=mem_mb(2000, 4),
-        runtime=runtime(5, 60),
+        mem_mb=mem_mb(2000, 6),
+        runtime=runtime(5, 90),
     params:
         setups=SETUPS,
         split=run_record("split"),

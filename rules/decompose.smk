@@ -12,12 +12,14 @@ rule learn_dictionary:
         log_file("decompose/{setup}/{run_id}"),
     benchmark:
         benchmark_file("decompose/{setup}/{run_id}")
+    group:
+        setup_group
     conda:
         "../envs/dca.yaml"
     threads: 1
     resources:
-        mem_mb=mem_mb(2000, 4),
-        runtime=runtime(10, 240),
+        mem_mb=mem_mb(2000, 6),
+        runtime=runtime(10, 360),
     params:
         atoms=config["decompose"]["atoms"],
         normalise=config["decompose"]["normalise"],
@@ -39,12 +41,14 @@ rule map_atoms:
         log_file("decompose/{setup}/{run_id}.maps"),
     benchmark:
         benchmark_file("decompose/{setup}/{run_id}.maps")
+    group:
+        setup_group
     conda:
         "../envs/dca.yaml"
     threads: 1
     resources:
-        mem_mb=mem_mb(1000, 4),
-        runtime=runtime(5, 30),
+        mem_mb=mem_mb(1000, 6),
+        runtime=runtime(5, 45),
     params:
         events=run_record("events"),
         which=config["decompose"]["maps"],

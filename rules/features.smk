@@ -12,11 +12,13 @@ rule encode:
         log_file("features/{run_id}"),
     benchmark:
         benchmark_file("features/{run_id}")
+    group:
+        "dca"
     conda:
         "../envs/dca.yaml"
     threads: 1
     resources:
         mem_mb=mem_mb(2000),
-        runtime=runtime(5, 60),
+        runtime=runtime(5, 90),
     script:
         "../workflow/scripts/features.py"

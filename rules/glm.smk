@@ -21,12 +21,14 @@ for events, contrasts, members in EVENT_SETS:
             benchmark_file("glm/{run_id}")
         wildcard_constraints:
             run_id="|".join(re.escape(run_id) for run_id in members),
+        group:
+            "raw"
         conda:
             "../envs/dca.yaml"
         threads: 1
         resources:
-            mem_mb=mem_mb(1500, 4),
-            runtime=runtime(5, 60),
+            mem_mb=mem_mb(1500, 6),
+            runtime=runtime(5, 90),
         params:
             hrf=config["glm"]["hrf"],
             noise=config["glm"]["noise"],

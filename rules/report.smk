@@ -15,6 +15,8 @@ rule report_subject:
         log_file("report/{subject}"),
     benchmark:
         benchmark_file("report/{subject}")
+    group:
+        "report"
     conda:
         "../envs/dca.yaml"
     threads: 1
@@ -23,7 +25,7 @@ rule report_subject:
         runtime=runtime(5),
     params:
         runs=lambda wildcards: [plain(run) for run in runs if run.subject == wildcards.subject],
-        config=config,
+        config=REPORTED,
     script:
         "../workflow/scripts/report_subject.py"
 
@@ -49,6 +51,6 @@ rule report_index:
         runtime=runtime(5),
     params:
         runs=[plain(run) for run in runs],
-        config=config,
+        config=REPORTED,
     script:
         "../workflow/scripts/report_index.py"

@@ -11,6 +11,8 @@ rule extract_signals:
         log_file("signals/{run_id}"),
     benchmark:
         benchmark_file("signals/{run_id}")
+    group:
+        "preprocess"
     conda:
         "../envs/dca.yaml"
     threads: 1

@@ -17,7 +17,7 @@ rule train_model:
         benchmark_file("train")
     conda:
         "../envs/dca.yaml"
-    threads: workflow.cores
+    threads: train_threads
     resources:
         mem_mb=mem_mb(2000 + 1500 * config["train"]["workers"]),
         runtime=runtime(60, 600),

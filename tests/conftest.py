@@ -9,20 +9,23 @@ from pathlib import Path
 
 import pytest
 
+SLURM = ("slurmctld", "slurmd", "munged", "sbatch")
 # What a marker needs that a machine may lack, and the reason to skip without it.
 NEEDS = {
     "browser": (lambda: shutil.which("chromium"), "Chromium is not installed"),
     "horovod": (lambda: importlib.util.find_spec("horovod"), "Horovod is not installed (make horovod)"),
     "real_data": (lambda: os.environ.get("DCA_REAL_DATA"), "DCA_REAL_DATA names no folder of datasets"),
     "openmpi": (lambda: shutil.which("mpirun"), "Open MPI is not installed"),
+    "slurm": (lambda: all(map(shutil.which, SLURM)), "Slurm's daemons are not installed"),
     "gpu": (lambda: shutil.which("nvidia-smi"), "there is no GPU"),
 }
 # The same, but a machine may be such that there is nothing to install: what needs these is then left out.
 MAKE_NAMESPACES = "unshare --net --mount ip link"
 RIGHTS = {
-    "namespaces": lambda: not subprocess.run(MAKE_NAMESPACES, shell=True, capture_output=True).returncode
+    "namespaces": lambda: not subprocess.run(MAKE_NAMESPACES, shell=True, capture_output=True).returncode,
+    "slurm": lambda: os.getuid() == 0,
 }
-SLOW = ("workflow", "browser", "horovod", "real_data")  # later ones start after the quick ones
+SLOW = ("workflow", "browser", "horovod", "real_data", "slurm")  # later ones start after the quick ones
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

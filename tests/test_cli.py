@@ -22,6 +22,8 @@ COMMANDS = [
     "glm",
     "compare",
     "report",
+    "resume",
+    "plan",
 ]
 SETTINGS = [
     *("--set", "train.mode=single", "--set", "train.max_steps=5", "--set", "train.batch_size=16"),

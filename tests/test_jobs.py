@@ -1,8 +1,9 @@
+import os
 import subprocess
 import sys
 
 
-def run_job(tmp_path, body, **arguments):
+def run_job(tmp_path, body, stderr=subprocess.PIPE, **arguments):
     code = f"""
 import sys
 from dca.jobs import job
@@ -11,7 +12,9 @@ with job({str(tmp_path / "x.log")!r}, **{arguments!r}):
     from dca.errors import ImageError
     {body}
 """
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=stderr, text=True, timeout=60
+    )
 
 
 def test_output_of_all_kinds_goes_to_the_log(tmp_path):
@@ -40,8 +43,16 @@ def test_an_unexpected_error_is_one_line_too(tmp_path):
 
 
 def test_progress_stays_on_the_terminal(tmp_path):
+    outer, inner = os.openpty()
+    done = run_job(tmp_path, "print('50 %', file=sys.stderr)", stderr=inner, progress=True)
+    os.close(inner)
+    assert done.returncode == 0 and os.read(outer, 100) == b"50 %\r\n"
+    os.close(outer)
+
+
+def test_without_a_terminal_progress_goes_to_the_log(tmp_path):
     done = run_job(tmp_path, "print('50 %', file=sys.stderr)", progress=True)
-    assert done.stderr == "50 %\n"
+    assert done.stderr == "" and (tmp_path / "x.log").read_text() == "50 %\n"
 
 
 def test_threads_are_bounded(tmp_path):

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from dca import __version__
-from dca.cli import commands
+from dca.cli import cluster, commands
 from dca.errors import DCAError
 
 DESCRIPTION = """Deep convolutional-autoencoder features and brain networks from task fMRI.
@@ -37,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     groups = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.register(groups)
+    cluster.register(groups)
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", force=True)
     try:

@@ -6,10 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from dca.config import Config, load, merge, resolve
-from dca.errors import ConfigError
+from dca.cli.options import command, settings
 
 Arguments = argparse.Namespace
 TR_HELP = "repetition time in s (from the JSON beside the image, or its header)"
@@ -18,7 +15,7 @@ MODEL_HELP = "model folder (results/train/model)"
 
 def register(groups: Any) -> None:
     """Add all commands to a parser."""
-    simulate = _command(groups, "simulate", _simulate, "write a BIDS dataset with known truth")
+    simulate = command(groups, "simulate", _simulate, "write a BIDS dataset with known truth")
     simulate.add_argument("folder", help="where to write it")
     simulate.add_argument("--subjects", type=int, default=3, help="how many (3)")
     simulate.add_argument("--seed", type=int, default=0, help="same seed, same bytes (0)")
@@ -33,21 +30,19 @@ def register(groups: Any) -> None:
     ):
         simulate.add_argument(f"--{name}", type=kind, help=text)
 
-    doctor = _command(groups, "doctor", _doctor, "say what this machine has and what it lacks")
+    doctor = command(groups, "doctor", _doctor, "say what this machine has and what it lacks")
     doctor.add_argument("folder", nargs="?", default=".", help="where results would go")
 
-    _command(
-        groups, "inputs", _inputs, "find and check the runs, and write results/inputs.tsv", settings=True
-    )
+    command(groups, "inputs", _inputs, "find and check the runs, and write results/inputs.tsv", settings=True)
 
-    preprocess = _command(groups, "preprocess", _preprocess, "preprocess one run", settings=True)
+    preprocess = command(groups, "preprocess", _preprocess, "preprocess one run", settings=True)
     preprocess.add_argument("bold", help="4-D image")
     preprocess.add_argument("out", help="folder of the run's results")
     preprocess.add_argument("--tr", type=float, help=TR_HELP)
     preprocess.add_argument("--mask", help="brain mask, for backend none")
     preprocess.add_argument("--confounds", help="confounds TSV, for backend none")
 
-    signals = _command(groups, "signals", _signals, "extract normalised series into a shard", settings=True)
+    signals = command(groups, "signals", _signals, "extract normalised series into a shard", settings=True)
     signals.add_argument("bold", help="preprocessed 4-D image")
     signals.add_argument("mask", help="3-D mask on the same grid")
     signals.add_argument("out", help="shard to write, .h5")
@@ -57,31 +52,31 @@ def register(groups: Any) -> None:
     signals.add_argument("--space", help="label of the image's space")
     signals.add_argument("--length", type=int, help="use only the first volumes")
 
-    train = _command(groups, "train", _train, "train the autoencoder", settings=True)
+    train = command(groups, "train", _train, "train the autoencoder", settings=True)
     train.add_argument("shards", nargs="+", help="training shards")
     train.add_argument("--validation", nargs="*", default=[], help="held-out shards")
     train.add_argument("--out", default="results/train", help="folder of the results (results/train)")
     train.add_argument("--threads", type=int, help="cores to use (all)")
 
-    encode = _command(groups, "encode", _encode, "encode a shard with a trained model")
+    encode = command(groups, "encode", _encode, "encode a shard with a trained model")
     encode.add_argument("shard")
     encode.add_argument("out", help="features to write, .h5")
     encode.add_argument("--model", default="results/train/model", help=MODEL_HELP)
 
-    decompose = _command(groups, "decompose", _decompose, "learn a dictionary and its maps", settings=True)
+    decompose = command(groups, "decompose", _decompose, "learn a dictionary and its maps", settings=True)
     decompose.add_argument("shard")
     decompose.add_argument("out", help="folder of the results")
     decompose.add_argument("--features", help="features of the shard: decompose these (setup dca)")
     decompose.add_argument("--model", default="results/train/model", help=MODEL_HELP)
     decompose.add_argument("--glm", help="folder of the run's GLM, to map the atoms nearest to its events")
 
-    glm = _command(groups, "glm", _glm, "fit the task's general linear model", settings=True)
+    glm = command(groups, "glm", _glm, "fit the task's general linear model", settings=True)
     glm.add_argument("shard")
     glm.add_argument("events", help="BIDS events TSV")
     glm.add_argument("out", help="folder of the results")
     glm.add_argument("--confounds", help="confounds TSV")
 
-    compare = _command(groups, "compare", _compare, "hold atoms against the task's design", settings=True)
+    compare = command(groups, "compare", _compare, "hold atoms against the task's design", settings=True)
     compare.add_argument("shard")
     compare.add_argument("events", help="BIDS events TSV")
     compare.add_argument("out", help="table to write, .tsv")
@@ -91,41 +86,7 @@ def register(groups: Any) -> None:
     compare.add_argument("--dca", help="folder of the dictionary of features")
     compare.add_argument("--split", default="train", choices=["train", "validation"])
 
-    _command(groups, "report", _report, "write the HTML pages of a study's results", settings=True)
-
-
-def _command(groups: Any, name: str, run: Any, text: str, settings: bool = False) -> argparse.ArgumentParser:
-    parser = groups.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-    parser.set_defaults(run=run)
-    if settings:
-        parser.add_argument(
-            "--config", action="append", default=[], help="settings file, as for the workflow"
-        )
-        parser.add_argument(
-            "--set",
-            action="append",
-            default=[],
-            metavar="KEY=VALUE",
-            help="one setting, as in glm.hrf=glover",
-        )
-    return parser
-
-
-def _settings(arguments: Arguments) -> Config:
-    """Complete settings from the files and the single values of the command line."""
-    config = load(*arguments.config)
-    for word in arguments.set:
-        key, equals, value = word.partition("=")
-        if not equals:
-            raise ConfigError(f"--set {word}", "is not KEY=VALUE", "write for example --set glm.hrf=glover")
-        try:
-            nested: Any = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"--set {word}", "has a value that is not YAML", "quote it") from error
-        for part in reversed(key.split(".")):
-            nested = {part: nested}
-        config = merge(config, nested)
-    return resolve(config, arguments.set[-1] if arguments.set else (arguments.config or ["--config"])[-1])
+    command(groups, "report", _report, "write the HTML pages of a study's results", settings=True)
 
 
 def _simulate(arguments: Arguments) -> None:
@@ -148,7 +109,7 @@ def _doctor(arguments: Arguments) -> int:
 def _inputs(arguments: Arguments) -> None:
     from dca.inputs import refresh
 
-    config = _settings(arguments)
+    config = settings(arguments)
     for run in refresh(config, Path.cwd(), config["results"]):
         print(f"{run.run_id}\t{run.split}\t{run.volumes} volumes\t{run.tr:g} s")  # noqa: T201
 
@@ -168,7 +129,7 @@ def _tr(arguments: Arguments) -> float:
 def _preprocess(arguments: Arguments) -> None:
     from dca.preprocess.run import preprocess_run
 
-    config = _settings(arguments)
+    config = settings(arguments)
     # Not those of FSL's programs, nor limits, which only the workflow and the report know.
     own = {
         name: v
@@ -189,7 +150,7 @@ def _preprocess(arguments: Arguments) -> None:
 def _signals(arguments: Arguments) -> None:
     from dca.signals import extract
 
-    config = _settings(arguments)
+    config = settings(arguments)
     run_id = arguments.run_id or Path(arguments.out).stem
     extract(
         arguments.bold,
@@ -208,7 +169,7 @@ def _signals(arguments: Arguments) -> None:
 def _train(arguments: Arguments) -> None:
     from dca.train import TrainSettings, train
 
-    config = _settings(arguments)
+    config = settings(arguments)
     train(
         arguments.shards,
         arguments.validation,
@@ -231,7 +192,7 @@ def _decompose(arguments: Arguments) -> None:
     from dca.decompose import learn, write_maps
     from dca.files import read_json
 
-    config = _settings(arguments)
+    config = settings(arguments)
     section = config["decompose"]
     learn(
         arguments.features or arguments.shard,
@@ -255,7 +216,7 @@ def _decompose(arguments: Arguments) -> None:
 def _glm(arguments: Arguments) -> None:
     from dca.glm import fit_run
 
-    config = _settings(arguments)
+    config = settings(arguments)
     section = config["glm"]
     fit_run(
         arguments.shard,
@@ -275,7 +236,7 @@ def _glm(arguments: Arguments) -> None:
 def _compare(arguments: Arguments) -> None:
     from dca.compare import compare_run
 
-    config = _settings(arguments)
+    config = settings(arguments)
     folders = {"raw": arguments.raw, "dca": arguments.dca}
     compare_run(
         arguments.out,
@@ -298,7 +259,7 @@ def _report(arguments: Arguments) -> None:
     from dca.inputs import read_runs
     from dca.report import write_index, write_subject
 
-    config = _settings(arguments)
+    config = settings(arguments)
     results = Path(config["results"])
     runs = read_runs(results / "inputs.tsv")
     for subject in sorted({run.subject for run in runs}):

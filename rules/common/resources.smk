@@ -1,12 +1,27 @@
-# Memory and time of a job: a floor plus a share of its input, more at each attempt.
-# Inputs are compressed: a gzipped 4-D image takes about six times its size as float32.
+# Memory and time of a job: a floor plus a share of its input, more at each attempt, up to a cap.
+# The input of a run's job is the image that came in: a group of jobs is submitted before the files
+# between them exist. A gzipped 4-D image takes about six times its size as float32.
+
+CLUSTER = config["cluster"]
+
+
+def image_mb(wildcards, input):
+    """Size of what a job works on, gzipped: of its run's image, or else of its input files."""
+    run = RUNS.get(wildcards.get("run_id"))
+    if run is None:
+        return input.size_mb
+    if not run.bold.is_file():  # the demo's, before it is simulated
+        return 0
+    return run.bold.stat().st_size / 1e6 / (1 if run.bold.suffix == ".gz" else 4)
 
 
 def mem_mb(floor, per_input_mb=0.0):
     """Megabytes as a function of the input's size and the attempt."""
 
     def needed(wildcards, input, attempt):
-        return int((floor + per_input_mb * input.size_mb) * (1 + (attempt - 1) / 2))
+        share = per_input_mb * image_mb(wildcards, input) if per_input_mb else 0
+        wanted = (floor + share) * (1 + (attempt - 1) / 2)
+        return min(int(wanted), CLUSTER["max_mem_mb"])
 
     return needed
 
@@ -15,6 +30,15 @@ def runtime(floor, per_input_gb=0.0):
     """Minutes as a function of the input's size and the attempt."""
 
     def needed(wildcards, input, attempt):
-        return int((floor + per_input_gb * input.size_mb / 1000) * attempt) + 1
+        share = per_input_gb * image_mb(wildcards, input) / 1000 if per_input_gb else 0
+        return min(int((floor + share) * attempt) + 1, CLUSTER["max_runtime_min"])
 
     return needed
+
+
+def train_threads(wildcards):
+    """All cores of this machine; of a cluster's node a few for each worker and one for each server."""
+    if workflow.nodes is None and not workflow.remote_exec:
+        return workflow.cores
+    section = config["train"]
+    return section["workers"] * CLUSTER["worker_cpus"] + section["servers"]

@@ -1,12 +1,14 @@
 # The settings and the runs of this study, read once.
 import os
 import re
+import sys
 from pathlib import Path
 
 from snakemake.io import contains_wildcard
 
 from dca import config as settings
 from dca import inputs
+from dca.cluster import failures
 from dca.errors import DCAError, InputError
 from dca.model.study import check_runs
 from dca.simulate import layout
@@ -43,6 +45,8 @@ except DCAError as error:
 RUNS = {run.run_id: run for run in runs}
 SUBJECTS = sorted({run.subject for run in runs})
 SETUPS = config["decompose"]["setups"]
+# What the report tells of: not how large a job of a cluster may be.
+REPORTED = {key: value for key, value in config.items() if key != "cluster"}
 DEMO = Path.cwd() / RESULTS / "demo"
 BACKEND = config["preprocess"]["backend"]
 EXCLUDE = config["preprocess"]["exclude_over_limits"]

@@ -138,6 +138,13 @@ def test_native_and_fsl_plan_the_same_files_from_the_same_settings(new_study, fs
         assert {f"preprocess/{RUN}/{name}" for name in names} <= planned
 
 
+def test_other_caps_on_the_jobs_of_a_cluster_rebuild_nothing(study):
+    study.configure(cluster={"max_mem_mb": 9000})
+    planned = study.planned()
+    study.configure()
+    assert planned == set()
+
+
 def test_a_deleted_page_is_rebuilt_alone(study):
     page = study.results / "report/02.html"
     text = page.read_text()

@@ -1,0 +1,119 @@
+"""Why jobs failed: rule, run, the last lines of the log and where it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+TAIL_LINES, TAIL_BYTES = 5, 20_000
+_HEAD = re.compile(r"^\s*Error in rule (?P<rule>[^\s:,]+)")
+_FIELD = re.compile(r"^\s+(?P<name>output|log): (?P<value>.*)$")
+_OTHER = re.compile(r"^\s+\S.*$")
+_NOTE = " (check log file(s) for error details)"
+_SLURM_LOG = re.compile(r"/slurm_logs/\S+?/(?P<number>[0-9_]+)\.log")
+_SLURM = re.compile(r"SLURM-job '(?P<number>[^']+)' failed.*?SLURM status is: '(?P<state>\w+)'")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One job that failed.
+
+    Attributes
+    ----------
+    rule : str
+    outputs : tuple of Path
+        The first of them names the run.
+    log : Path or None
+        Of the job, where it has begun to write one.
+    slurm : str or None
+        Slurm's number of the job and the state it ended in.
+    times : int
+        How often it failed.
+    """
+
+    rule: str
+    outputs: tuple[Path, ...]
+    log: Path | None
+    slurm: str | None = None
+    times: int = 1
+
+    def __str__(self) -> str:
+        name = self.outputs[0] if self.outputs else ""
+        lines = [f"{self.rule} {name}" + (f" (failed {self.times} times)" if self.times > 1 else "")]
+        if self.slurm:
+            lines.append(f"  Slurm: {self.slurm}")
+        if self.log is None:
+            lines.append("  it wrote no log: see what Slurm says, and .snakemake/slurm_logs")
+        else:
+            lines += [f"  | {line}" for line in tail(self.log)]
+            lines.append(f"  whole log: {self.log}")
+        return "\n".join(lines)
+
+
+def failures(records: Iterable[str | Path], folder: str | Path = ".") -> list[Failure]:
+    """List the jobs that failed for good in one call of Snakemake.
+
+    Snakemake names every job of a group that failed. Those are left out that are done, and those that never
+    began: they have no log.
+
+    Parameters
+    ----------
+    records : iterable of path
+        What Snakemake said, as in ``.snakemake/log/``.
+    folder : path
+        The study's, that paths in the record start from.
+    """
+    text = "\n".join(Path(record).read_text(encoding="utf-8", errors="replace") for record in records)
+    found: dict[tuple[str, tuple[Path, ...]], Failure] = {}
+    for failure in _blocks(text, Path(folder)):
+        key = (failure.rule, failure.outputs)
+        times = found[key].times + 1 if key in found else 1
+        found[key] = replace(failure, times=times)
+    missing = [f for f in found.values() if not all(path.exists() for path in f.outputs)]
+    begun = [failure for failure in missing if failure.log is not None]
+    return begun or missing
+
+
+def summary(records: Iterable[str | Path], folder: str | Path = ".") -> str:
+    """Tell in a few lines per job what failed; empty if nothing did."""
+    return "\n\n".join(str(failure) for failure in failures(records, folder))
+
+
+def tail(path: Path) -> list[str]:
+    """Last lines of a log that say something."""
+    with open(path, "rb") as file:
+        file.seek(max(0, path.stat().st_size - TAIL_BYTES))
+        lines = file.read().decode("utf-8", errors="replace").split("\n")
+    # A progress bar is one line of many states.
+    said = [line.rpartition("\r")[2].rstrip() for line in lines]
+    return [line for line in said if line][-TAIL_LINES:]
+
+
+def _blocks(text: str, folder: Path) -> Iterator[Failure]:
+    """Each report of a failed job, in their order."""
+    rule, fields, slurm = "", {}, None  # type: tuple[str, dict[str, str], str | None]
+    for line in [*text.splitlines(), ""]:
+        if match := _SLURM.search(line):
+            slurm = f"job {match['number']} {match['state']}"
+        elif (match := _SLURM_LOG.search(line)) and f"job {match['number']}" not in (slurm or ""):
+            slurm = f"job {match['number']}"  # of a group, whose end Slurm's plugin does not tell
+        head = _HEAD.match(line)
+        if rule and (head or not _OTHER.match(line)):
+            yield _failure(rule, fields, slurm, folder)
+            rule = ""
+        if head:
+            rule, fields = head["rule"], {}
+            if not line[0].isspace():  # not of a group, of which was spoken before
+                slurm = None
+        elif rule and (match := _FIELD.match(line)):
+            fields[match["name"]] = match["value"]
+
+
+def _failure(rule: str, fields: dict[str, str], slurm: str | None, folder: Path) -> Failure:
+    outputs = tuple(folder / name for name in fields.get("output", "").split(", ") if name)
+    names = fields.get("log", "").removesuffix(_NOTE).split(", ")
+    # Slurm's own log of the job may come after it.
+    log = folder / names[0] if names[0] and (folder / names[0]).is_file() else None
+    return Failure(rule, outputs, log, slurm)

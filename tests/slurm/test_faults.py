@@ -1,0 +1,178 @@
+"""What goes wrong on a cluster: memory, time, cancelled jobs, lost nodes, a killed Snakemake.
+
+Trainings are held up by stopping their workers, so that the tests wait and do not compute.
+"""
+
+import json
+import os
+import signal
+import time
+
+import psutil
+import pytest
+
+from dca.files import read_tsv
+
+RUN = "sub-01_task-motor"
+TRAINED = ["train", "features", "decompose/dca", "compare", "report"]
+LONG = {"max_steps": 400, "epochs": 20}
+
+
+def wait_for_checkpoint(study, process):
+    study.wait("results/train/checkpoints/step-*[1-9]*.npz", process)
+
+
+def workers(study):
+    """Processes of the study's training that compute."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        if "worker" in (process.info["cmdline"] or []):
+            try:
+                if process.cwd() == str(study.folder):
+                    found.append(process)
+            except psutil.Error:
+                continue
+    return found
+
+
+def hold(study):
+    """Stop the workers of a training."""
+    assert workers(study)
+    for worker in workers(study):
+        worker.suspend()
+
+
+def is_right(study, updates=400):
+    """A training ended in good order, whatever happened to it."""
+    summary = json.loads((study.results / "train/summary.json").read_text())
+    history = read_tsv(study.results / "train/history.tsv")
+    steps = history.loc[history["split"] == "train", "step"]
+    assert summary["updates"] == updates
+    assert list(steps) == list(range(1, updates + 1))  # none lost, none twice
+    assert study.nothing_is_left()
+
+
+def went_on(study):
+    """A training that was interrupted went on where it was."""
+    assert "Training goes on from update" in (study.results / "logs/train.log").read_text()
+    is_right(study)
+
+
+@pytest.fixture
+def training(new_study, study):
+    """A study that lacks its training, which is longer here."""
+    return new_study(study, TRAINED, train=LONG)
+
+
+def test_a_job_that_needs_more_memory_gets_it(new_study, study):
+    memory = "200 if attempt == 1 else 3000"
+    site = {"set-resources": {"fit_glm_motor": {"mem_mb": memory}}}
+    other = new_study(study, [f"glm/{RUN}"], site)
+    target = f"results/glm/{RUN}/summary.json"
+    other.snakemake(target)
+    first, second = (other.lab.job(number) for number in other.submitted())
+    assert (first["JobState"], second["JobState"]) == ("FAILED", "COMPLETED")
+    assert (first["MinMemoryNode"], second["MinMemoryNode"]) == ("200M", "3000M")
+    assert (other.folder / target).is_file() and other.nothing_is_left()
+
+
+def test_a_job_that_never_gets_enough_is_told_with_its_log(new_study, study):
+    other = new_study(study, [f"glm/{RUN}"], {"retries": 0})
+    events = next((other.results / "demo").glob("sub-01/func/*_events.tsv"))
+    mtime = events.stat().st_mtime_ns
+    events.write_text("onset\tduration\ttrial_type\n1\t-5\tcue\n")
+    os.utime(events, ns=(mtime, mtime))
+    process = other.start(f"results/glm/{RUN}/summary.json")
+    assert process.wait(200) != 0
+    said = other.output[other.output.index("fit_glm_motor results/glm") :]
+    assert "Slurm: job" in said and "EventsError" in said
+    assert f"whole log: results/logs/glm/{RUN}.log" in said
+
+
+def test_a_cancelled_training_goes_on(training):
+    process = training.start("train")
+    wait_for_checkpoint(training, process)
+    training.lab.run("scancel", training.job("train_model"))
+    training.finish(process)
+    first, second = training.submitted()
+    assert training.lab.job(first)["JobState"] == "CANCELLED"
+    assert training.lab.job(second)["JobState"] == "COMPLETED"
+    went_on(training)
+
+
+def test_a_training_over_its_time_goes_on_with_more(new_study, study):
+    site = {
+        "set-resources": {"train_model": {"runtime": "1 if attempt == 1 else 30", "slurm_partition": "gpu"}}
+    }
+    training = new_study(study, TRAINED, site, train=LONG)
+    process = training.start("train")
+    wait_for_checkpoint(training, process)
+    hold(training)
+    training.finish(process)
+    first, second = training.submitted()
+    assert training.lab.job(first)["JobState"] == "TIMEOUT"
+    assert training.lab.job(second)["TimeLimit"] == "00:30:00"
+    went_on(training)
+
+
+def test_snakemake_is_killed_and_resumed(training):
+    process = training.start("train")
+    wait_for_checkpoint(training, process)
+    hold(training)
+    process.kill()  # alone: its job lives on
+    process.wait()
+    assert len(training.jobs()) == 1
+    training.finish(training.start("train", command=("dca.cli", "resume", "--")))
+    first, second = training.submitted()
+    one, two = training.lab.job(first), training.lab.job(second)
+    assert one["JobState"] == "CANCELLED" and two["JobState"] == "COMPLETED"
+    assert one["EndTime"] <= two["StartTime"]
+    went_on(training)
+
+
+def test_resuming_can_wait_for_what_is_under_way(new_study, study):
+    other = new_study(study, ["features"])
+    process = other.start("features")
+    job = other.job("dca")
+    process.kill()
+    process.wait()
+    other.finish(other.start("features", command=("dca.cli", "resume", "--wait", "--")))
+    assert other.lab.job(job)["JobState"] == "COMPLETED"
+    assert len(other.submitted()) <= 1  # the killed one may not have come to say so
+    assert len(list(other.results.glob("features/*.h5"))) == 2 and other.nothing_is_left()
+
+
+def test_resuming_refuses_a_second_snakemake(training):
+    process = training.start("train")
+    wait_for_checkpoint(training, process)
+    second = training.start("train", command=("dca.cli", "resume", "--"))
+    assert second.wait(100) == 1 and "a snakemake is at work here" in training.output
+    os.kill(process.pid, signal.SIGINT)
+    process.wait(100)
+    training.lab.wait(lambda: not training.jobs(), "an empty queue")
+
+
+def test_a_training_on_a_lost_node_starts_again_on_another(training):
+    lab = training.lab
+    process = training.start("train")
+    wait_for_checkpoint(training, process)
+    hold(training)  # the orphan is still there when its successor comes
+    number = training.job("train_model")
+    node = lab.job(number)["NodeList"]
+    lab.kill_node(node)
+    try:
+        lab.wait(lambda: lab.job(number)["JobState"] == "PENDING", "the requeued job", 120)
+        lab.run("scontrol", "update", f"JobId={number}", "StartTime=now")  # Slurm waits two minutes else
+        training.finish(process)
+    finally:
+        lab.start_node(node)
+    assert lab.job(number)["Restarts"] == "1"
+    # The end of the orphan, told to stop, can be taken for that of the job: then there is one more, and
+    # Snakemake has removed what the job made.
+    last = lab.job(training.submitted()[-1])
+    assert last["JobState"] == "COMPLETED" and last["NodeList"] != node
+    is_right(training)
+    deadline = time.monotonic() + 60
+    while lab.states()[node] != "idle":
+        assert time.monotonic() < deadline
+        time.sleep(1)
