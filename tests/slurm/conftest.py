@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(items):
         if Path(__file__).parent in item.path.parents:
             for mark in (pytest.mark.slurm, pytest.mark.horovod, pytest.mark.xdist_group("slurm")):
                 item.add_marker(mark)
-            item.add_marker(pytest.mark.timeout(900))
+            item.add_marker(pytest.mark.timeout(1800))
 
 
 def load_lab():
@@ -100,7 +100,7 @@ class Study:
     def output(self):
         return (self.folder / "snakemake.out").read_text(errors="replace")
 
-    def finish(self, process, seconds=400):
+    def finish(self, process, seconds=900):
         try:
             status = process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -111,7 +111,7 @@ class Study:
     def snakemake(self, *arguments):
         self.finish(self.start(*arguments))
 
-    def wait(self, pattern, process=None, seconds=200):
+    def wait(self, pattern, process=None, seconds=400):
         """Wait for files; none must be missing when snakemake has ended."""
         deadline = time.monotonic() + seconds
         while not list(self.folder.glob(pattern)):

@@ -113,12 +113,6 @@ class Lab:
     def start_node(self, node):
         self._daemon(node, "slurmd", "-D", "-N", node, "-f", str(self.configuration))
 
-    def kill_node(self, node):
-        """Kill a node's daemon; its jobs' processes run on, as when only the network is lost."""
-        process = self.daemons.pop(node)
-        process.kill()
-        process.wait()
-
     def run(self, *command, check=True):
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60)
         assert not check or done.returncode == 0, done.stderr
