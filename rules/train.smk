@@ -1,6 +1,14 @@
 # One model from all training runs.
 
 
+# Where it runs, and how often it saves, makes no other model of it.
+TRAINED_BY = {
+    key: value
+    for key, value in config["train"].items()
+    if key not in ("launcher", "hosts", "interface", "checkpoint_s")
+}
+
+
 rule train_model:
     input:
         training=per_kept_run("signals/{run_id}.h5", lambda run: run.split == "train"),
@@ -19,11 +27,11 @@ rule train_model:
         "../envs/dca.yaml"
     threads: train_threads
     resources:
-        mem_mb=mem_mb(2000 + 1500 * config["train"]["workers"]),
+        mem_mb=mem_mb(2000 + 1500 * (config["train"]["workers"] + config["train"]["servers"])),
         runtime=runtime(60, 600),
     params:
         model=config["model"],
-        train=config["train"],
+        train=TRAINED_BY,
         seed=config["seed"],
     script:
         "../workflow/scripts/train.py"

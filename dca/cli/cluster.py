@@ -33,12 +33,20 @@ def register(groups: Any) -> None:
     plan = command(
         groups, "plan", _plan, "predict jobs, core-hours, memory and disk of a study", settings=True
     )
-    plan.add_argument("--runs", type=int, help="how many runs (those of the study's inputs)")
-    plan.add_argument("--subjects", type=int, help="with --runs: of how many subjects (as many)")
-    plan.add_argument("--voxels", type=int, default=201218, help="in-mask voxels of a run (201218: 2 mm)")
-    plan.add_argument("--volumes", type=int, default=284, help="with --runs: volumes of a run (284)")
-    plan.add_argument("--gpu-rate", type=float, help="train on GPUs, each at so many series per second")
+    plan.add_argument("--runs", type=_count, help="how many runs (those of the study's inputs)")
+    plan.add_argument("--subjects", type=_count, help="with --runs: of how many subjects (as many)")
+    plan.add_argument("--voxels", type=_count, default=201218, help="in-mask voxels of a run (201218: 2 mm)")
+    plan.add_argument("--volumes", type=_count, default=284, help="with --runs: volumes of a run (284)")
+    plan.add_argument("--gpu-rate", type=_count, help="train on GPUs, each at so many series per second")
     plan.add_argument("--profile", action="append", default=[], help="site's profile, for group-components")
+
+
+def _count(text: str) -> int:
+    """Read a whole number above 0."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return number
 
 
 def _resume(arguments: argparse.Namespace) -> None:
@@ -55,8 +63,9 @@ def _plan(arguments: argparse.Namespace) -> None:
     if arguments.runs:
         subjects = arguments.subjects or arguments.runs
         held_out = config["input"]["validation"]
-        share = len(held_out) / subjects if isinstance(held_out, list) else held_out
-        training = arguments.runs - round(share * subjects) * arguments.runs // subjects
+        wanted = len(set(held_out)) if isinstance(held_out, list) else round(held_out * subjects)
+        number = min(max(wanted, 1), subjects - 1) if held_out else 0  # as the split of real runs
+        training = arguments.runs - number * arguments.runs // subjects
         size = Size(subjects, arguments.runs, training, arguments.voxels, arguments.volumes)
     else:
         runs = refresh(config, Path.cwd(), config["results"])

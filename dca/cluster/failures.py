@@ -31,6 +31,8 @@ class Failure:
         Slurm's number of the job and the state it ended in.
     times : int
         How often it failed.
+    grouped : bool
+        Whether it was one of a group of jobs, all of which Snakemake calls failed.
     """
 
     rule: str
@@ -38,6 +40,7 @@ class Failure:
     log: Path | None
     slurm: str | None = None
     times: int = 1
+    grouped: bool = False
 
     def __str__(self) -> str:
         name = self.outputs[0] if self.outputs else ""
@@ -71,8 +74,8 @@ def failures(records: Iterable[str | Path], folder: str | Path = ".") -> list[Fa
         key = (failure.rule, failure.outputs)
         times = found[key].times + 1 if key in found else 1
         found[key] = replace(failure, times=times)
-    missing = [f for f in found.values() if not all(path.exists() for path in f.outputs)]
-    begun = [failure for failure in missing if failure.log is not None]
+    missing = [f for f in found.values() if not f.outputs or not all(path.exists() for path in f.outputs)]
+    begun = [failure for failure in missing if failure.log is not None or not failure.grouped]
     return begun or missing
 
 
@@ -94,26 +97,28 @@ def tail(path: Path) -> list[str]:
 def _blocks(text: str, folder: Path) -> Iterator[Failure]:
     """Each report of a failed job, in their order."""
     rule, fields, slurm = "", {}, None  # type: tuple[str, dict[str, str], str | None]
+    grouped = False
     for line in [*text.splitlines(), ""]:
         if match := _SLURM.search(line):
             slurm = f"job {match['number']} {match['state']}"
         elif (match := _SLURM_LOG.search(line)) and f"job {match['number']}" not in (slurm or ""):
             slurm = f"job {match['number']}"  # of a group, whose end Slurm's plugin does not tell
         head = _HEAD.match(line)
-        if rule and (head or not _OTHER.match(line)):
-            yield _failure(rule, fields, slurm, folder)
+        # Until there is a field, what follows is the rest of a message of several lines.
+        if rule and (head or not line.strip() or (fields and not _OTHER.match(line))):
+            yield _failure(rule, fields, slurm, folder, grouped)
             rule = ""
         if head:
-            rule, fields = head["rule"], {}
-            if not line[0].isspace():  # not of a group, of which was spoken before
+            rule, fields, grouped = head["rule"], {}, line[0].isspace()
+            if not grouped:  # of a group was spoken before
                 slurm = None
         elif rule and (match := _FIELD.match(line)):
             fields[match["name"]] = match["value"]
 
 
-def _failure(rule: str, fields: dict[str, str], slurm: str | None, folder: Path) -> Failure:
+def _failure(rule: str, fields: dict[str, str], slurm: str | None, folder: Path, grouped: bool) -> Failure:
     outputs = tuple(folder / name for name in fields.get("output", "").split(", ") if name)
     names = fields.get("log", "").removesuffix(_NOTE).split(", ")
     # Slurm's own log of the job may come after it.
     log = folder / names[0] if names[0] and (folder / names[0]).is_file() else None
-    return Failure(rule, outputs, log, slurm)
+    return Failure(rule, outputs, log, slurm, grouped=grouped)

@@ -75,7 +75,7 @@ def plan(
     rows = []
     for name, members in costs.groupby("group", sort=False):
         if name in ("raw", "dca") and name not in setups:
-            members = members[members["stage"] == "glm"]
+            members = members[members["stage"].isin(("glm", "compare"))]
             if members.empty:
                 continue
         row = _training(members, size, config, gpu_rate) if name == "train" else _group(members, size)
@@ -126,12 +126,15 @@ def _training(
 ) -> dict[str, float]:
     """Cost of the training: every series of every training run once per epoch."""
     cost, section = members.iloc[0], config["train"]
+    processes = {"single": 1, "sync": section["workers"]}.get(
+        section["mode"], section["workers"] + section["servers"]
+    )
     series = section["epochs"] * size.training_runs * size.voxels
     seconds = section["epochs"] * size.training_runs * size.run_gb * cost["s_per_gb"]
     values = (
         0.0 if gpu_rate else seconds / 3600,
         series / gpu_rate / 3600 if gpu_rate else 0.0,
-        cost["memory_mb"] * (section["workers"] + section["servers"]) / 1000,
+        cost["memory_mb"] * processes / 1000,
         cost["disk_mb"] / 1000,
     )
     return dict(zip(COUNTED, values, strict=True))

@@ -46,7 +46,7 @@ def resume(folder: str | Path, arguments: Sequence[str], wait: bool = False) -> 
     settle(folder, wait)
     # Only the folder's lock is taken away: the jobs it stood for are gone.
     done = subprocess.run(
-        [*SNAKEMAKE, *arguments, "--unlock"],
+        [*SNAKEMAKE, "--unlock", *arguments],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -56,7 +56,7 @@ def resume(folder: str | Path, arguments: Sequence[str], wait: bool = False) -> 
         last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
         raise ToolError("snakemake --unlock", "".join(last) or "failed", "mend that and run again")
     os.chdir(folder)
-    os.execv(SNAKEMAKE[0], [*SNAKEMAKE, *arguments, "--rerun-incomplete"])
+    os.execv(SNAKEMAKE[0], [*SNAKEMAKE, "--rerun-incomplete", *arguments])
 
 
 def settle(folder: str | Path, wait: bool) -> list[slurm.SlurmJob]:

@@ -9,11 +9,18 @@ import numpy as np
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])  # scanner coordinates (RAS+) to ITK's, and back
 
 
-def toolkit(threads: int = 1) -> Any:
-    """Import SimpleITK, with a fixed number of threads: another changes the order of sums, so the result."""
+def toolkit(threads: int | None = None) -> Any:
+    """Import SimpleITK, and fix its number of threads: another changes the order of sums, so the result.
+
+    Parameters
+    ----------
+    threads : int, optional
+        From here on, for all that follows; without it, as before.
+    """
     import SimpleITK as sitk  # noqa: N813  (its usual name; loaded only where it is used)
 
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
+    if threads is not None:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
     return sitk
 
 

@@ -71,7 +71,7 @@ def select_runs(
     Raises
     ------
     InputError
-        If no run is left to train with, or none of those that have a task.
+        If no run is left to train with, or to validate with where there was one, or with a task.
     """
     reasons = [beyond_limits(read_json(path), limits) for path in summaries]
     left = [run for run, found in zip(runs, reasons, strict=True) if not found]
@@ -80,6 +80,11 @@ def select_runs(
             "to train with",
             [run for run in runs if run.split == "train"],
             [r for r in left if r.split == "train"],
+        ),
+        (
+            "to validate with",
+            [run for run in runs if run.split == "validation"],
+            [r for r in left if r.split == "validation"],
         ),
         ("with a task", [run for run in runs if run.events], [run for run in left if run.events]),
     ):

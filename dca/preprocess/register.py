@@ -118,8 +118,7 @@ def align(
     centre = _centre(fixed[0] * brain, fixed[1])
     starts = [np.zeros(3), _centre(moving[0], moving[1]) - centre]
     try:
-        tried = [_search(still, moved, region, _euler(centre, start), [COARSE]) for start in starts]
-        rigid = min(tried, key=lambda found: found[1])[0]
+        rigid = _first_search(still, moved, region, [_euler(centre, start) for start in starts])
         best, _ = _search(still, moved, region, rigid, [FINE])
         if affine:
             full = sitk.AffineTransform(3)
@@ -150,6 +149,19 @@ def _euler(centre: np.ndarray, shift: np.ndarray) -> Any:
     transform.SetCenter(centre.tolist())
     transform.SetTranslation(shift.tolist())
     return transform
+
+
+def _first_search(fixed: Any, moving: Any, region: Any, starts: Sequence[Any]) -> Any:
+    """The best of what several starts lead to; images that do not overlap from one may from another."""
+    found, failed = [], RuntimeError("no start")
+    for start in starts:
+        try:
+            found.append(_search(fixed, moving, region, start, [COARSE]))
+        except RuntimeError as error:
+            failed = error
+    if not found:
+        raise failed
+    return min(found, key=lambda one: one[1])[0]
 
 
 def _search(

@@ -8,6 +8,13 @@ from scipy.ndimage import affine_transform
 
 SPACE = "MNI152NLin2009aSym"  # the version that nilearn has; FSL's and fMRIPrep's are others
 
+_VOXELS = 99 * 117 * 95  # of its grid at 2 mm
+
+
+def voxels(voxel_mm: float) -> int:
+    """About how many voxels the template's grid has; nothing is loaded for that."""
+    return round(_VOXELS * (2 / voxel_mm) ** 3)
+
 
 def template_image(voxel_mm: int) -> nib.Nifti1Image:
     """T1-weighted brain on a grid of isotropic voxels, 0 outside it."""

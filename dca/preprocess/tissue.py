@@ -56,7 +56,8 @@ def find_tissue(
     t1w : path
         T1w image of the subject, with or without skull.
     out_csf, out_white_matter : path
-        Masks on the run's grid, uint8; empty if fewer than 10 voxels are sure.
+        Masks on the run's grid, uint8; empty, with a warning, if fewer than 10 voxels are sure, or the
+        T1w image cannot be used.
     normalised : bool
         Whether the run is in the template's space.
     seed : int
@@ -71,31 +72,28 @@ def find_tissue(
     Raises
     ------
     ImageError
-        If an image is damaged or cannot be registered.
+        If the mean or the mask is damaged.
     """
     image, data = read_volume(mean)
     brain = read_volume(mask)[1] > 0
     still = (fill_nonfinite(data), image.affine)
-    head = _read_t1w(t1w)
-    matrix = align(still, head, brain, affine=normalised, subject=str(t1w), threads=threads)
-    shape, affine = fine_grid(image.shape, image.affine)
-    anatomy = _take(head[0], np.linalg.inv(head[1]) @ matrix @ affine, shape, 1)
-    inside = _take(brain.astype(np.float32), np.linalg.inv(image.affine) @ affine, shape, 0) > 0
-    depth = distance_transform_edt(np.pad(inside, 1), sampling=GRID_MM)[1:-1, 1:-1, 1:-1]
-    fluid, white = classify(anatomy, depth, affine, str(t1w), seed, threads)
-    fluid[depth < VENTRICLE_MM] = 0
-    back = np.linalg.inv(affine) @ image.affine
-    sigma = nib.affines.voxel_sizes(image.affine) / GRID_MM / 2.355
-    counts, warnings = {}, []
-    for name, share, out in (("csf", fluid, out_csf), ("white_matter", white, out_white_matter)):
-        sure = (_take(gaussian_filter(share, sigma), back, image.shape, 1) > SURE) & brain
+    warnings = []
+    try:
+        shares = _shares(still, brain, t1w, normalised, seed, threads)
+    except ImageError as error:  # The run itself does not need its anatomy.
+        warnings.append(f"no tissue signals: {error}")
+        shares = [np.zeros(image.shape, np.float32)] * 2
+    counts = {}
+    for name, share, out in zip(("csf", "white_matter"), shares, (out_csf, out_white_matter), strict=True):
+        sure = (share > SURE) & brain
         if sure.sum() < FEWEST:
             warnings.append(f"{int(sure.sum())} voxels of {name} are too few for a confound")
-            logger.warning("%s: %s", t1w, warnings[-1])
             sure[:] = False
         counts[f"{name}_voxels"] = int(sure.sum())
         with atomic(out) as temporary:
             save_volume(temporary, sure, image)
+    for warning in warnings:
+        logger.warning("%s: %s", t1w, warning)
     return {
         "step": "tissue",
         "method": "T1w to mean EPI by mutual information, N4, mixture of three Gaussians",
@@ -104,6 +102,25 @@ def find_tissue(
         "warnings": warnings,
         "simpleitk": toolkit().Version_VersionString(),
     }
+
+
+def _shares(
+    still: tuple[np.ndarray, np.ndarray], brain: np.ndarray, t1w: str | Path, normalised: bool, seed: int,
+    threads: int,
+) -> list[np.ndarray]:  # fmt: skip
+    """Share of ventricles' fluid and of white matter in every voxel of a run's grid."""
+    shape, grid = still[0].shape, still[1]
+    head = _read_t1w(t1w)
+    matrix = align(still, head, brain, affine=normalised, subject=str(t1w), threads=threads)
+    fine, affine = fine_grid(shape, grid)
+    anatomy = _take(head[0], np.linalg.inv(head[1]) @ matrix @ affine, fine, 1)
+    inside = _take(brain.astype(np.float32), np.linalg.inv(grid) @ affine, fine, 0) > 0
+    depth = distance_transform_edt(np.pad(inside, 1), sampling=GRID_MM)[1:-1, 1:-1, 1:-1]
+    fluid, white = classify(anatomy, depth, affine, str(t1w), seed, threads)
+    fluid[depth < VENTRICLE_MM] = 0
+    back = np.linalg.inv(affine) @ grid
+    sigma = nib.affines.voxel_sizes(grid) / GRID_MM / 2.355
+    return [_take(gaussian_filter(share, sigma), back, shape, 1) for share in (fluid, white)]
 
 
 def _read_t1w(path: str | Path) -> tuple[np.ndarray, np.ndarray]:

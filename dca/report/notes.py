@@ -51,10 +51,11 @@ def gather_notes(
     notes = [Note("error", "report", problem) for problem in problems]
     notes += _warnings(training, "train")
     for run in runs:
-        for stage in STAGES:
-            notes += _warnings(run.summary(stage), f"{stage}, {run.run_id}")
         beyond = beyond_limits(run.summary("preprocess") or {}, preprocess["limits"])
-        if preprocess["exclude_over_limits"]:
+        left_out = bool(beyond) and preprocess["exclude_over_limits"]
+        for stage in STAGES[:1] if left_out else STAGES:  # what an earlier study made of it does not count
+            notes += _warnings(run.summary(stage), f"{stage}, {run.run_id}")
+        if left_out:
             beyond = [f"{text}: left out of training, GLM and comparison" for text in beyond]
         notes += _warnings({"warnings": beyond}, f"preprocess, {run.run_id}")
     for log in logs:

@@ -14,6 +14,8 @@ def keep_memory() -> None:
     was a quarter of an exchange of 24 MB each way, and as much or more of a training step.
     """
     libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):  # glibc
-        libc.mallopt(_M_MMAP_THRESHOLD, 2**30)
+    if not hasattr(libc, "mallopt"):  # not glibc
+        return
+    # Older ones take no more than 32 MB; and the second without the first would fix the default.
+    if any(libc.mallopt(_M_MMAP_THRESHOLD, size) for size in (2**30, 2**25)):
         libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)

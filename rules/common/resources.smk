@@ -10,9 +10,13 @@ def image_mb(wildcards, input):
     run = RUNS.get(wildcards.get("run_id"))
     if run is None:
         return input.size_mb
-    if not run.bold.is_file():  # the demo's, before it is simulated
-        return 0
-    return run.bold.stat().st_size / 1e6 / (1 if run.bold.suffix == ".gz" else 4)
+    size = 0  # the demo's, before it is simulated
+    if run.bold.is_file():
+        size = run.bold.stat().st_size / 1e6 / (1 if run.bold.suffix == ".gz" else 4)
+    if NORMALISED:  # to a grid that may have many more voxels than the image
+        edge = 2 if BACKEND == "fsl" else config["preprocess"]["template_mm"]
+        size = max(size, template.voxels(edge) * run.volumes * 4 / 6 / 1e6)
+    return size
 
 
 def mem_mb(floor, per_input_mb=0.0):

@@ -50,11 +50,11 @@ REPORTED = {key: value for key, value in config.items() if key != "cluster"}
 DEMO = Path.cwd() / RESULTS / "demo"
 BACKEND = config["preprocess"]["backend"]
 EXCLUDE = config["preprocess"]["exclude_over_limits"]
-# What is recorded with the signals: neither what only the report looks at nor the settings of a
-# backend that did not run.
-PREPROCESSING = {
-    key: value
-    for key, value in config["preprocess"].items()
-    if key not in ("limits", "exclude_over_limits") and (key != "fsl" or BACKEND == "fsl")
-}
+# What is recorded with the signals: neither what only the report looks at nor settings without effect.
+UNUSED = {"limits", "exclude_over_limits"}
+if BACKEND != "fsl":
+    UNUSED.add("fsl")
+if BACKEND != "native" or config["preprocess"]["registration"] == "none":
+    UNUSED.add("template_mm")
+PREPROCESSING = {key: value for key, value in config["preprocess"].items() if key not in UNUSED}
 LENGTH = min(run.volumes for run in runs) if config["signals"]["length"] == "crop" else None

@@ -74,6 +74,16 @@ def test_a_job_that_wrote_nothing_is_told_too(tmp_path):
     assert "glm" in text and "wrote no log" in text
 
 
+def test_a_message_of_several_lines_hides_nothing(tmp_path):
+    refused = "Error in rule train_model:\n    message: sbatch: error: invalid partition\n"
+    refused += "sbatch: error: failed\n    output: model.json\n    log: train.log\n"
+    failed = "Error in rule fit:\n    output: z.nii.gz\n    log: fit.log\n"
+    write(tmp_path / "snakemake.log", refused + failed)
+    write(tmp_path / "fit.log", "no\n")
+    found = failures([tmp_path / "snakemake.log"], tmp_path)
+    assert [failure.rule for failure in found] == ["train_model", "fit"]
+
+
 def test_a_call_without_failures_is_silent(tmp_path):
     write(tmp_path / "snakemake.log", "Nothing to be done.\n")
     assert summary([tmp_path / "snakemake.log"], tmp_path) == ""

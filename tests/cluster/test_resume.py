@@ -28,7 +28,6 @@ def queue(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     study = tmp_path / "study"
     study.mkdir()
-    monkeypatch.setattr(slurm, "TICK_S", 0.01)
     lines.write_text(
         f"7|RUNNING|{RUN}|{study}|rule_train_model\n"
         f"8|PENDING|prefix_{RUN}|{study}|group_raw_wildcards_a|b\n"

@@ -61,6 +61,12 @@ def test_a_study_without_a_run_to_train_with_is_refused(tmp_path):
         select_runs(runs, summaries, {"mean_fd_mm": 0.5}, tmp_path / "included.tsv")
 
 
+def test_a_study_that_loses_all_it_holds_out_is_refused(tmp_path):
+    runs, summaries = runs_and_summaries(tmp_path, [0.1, 0.2, 0.9])
+    with pytest.raises(InputError, match="leaves none of 1 runs to validate with"):
+        select_runs(runs, summaries, {"mean_fd_mm": 0.5}, tmp_path / "included.tsv")
+
+
 def test_runs_are_only_left_out_if_so_set():
     settings = {"limits": {"mean_fd_mm": 0.5}, "exclude_over_limits": False}
     assert reasons_to_exclude({"mean_fd_mm": 0.9}, settings) == []

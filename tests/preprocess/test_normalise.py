@@ -62,12 +62,13 @@ def test_a_known_affine_is_found_within_a_millimetre(registered):
     assert record["space"] == SPACE == "MNI152NLin2009aSym"
 
 
-def test_a_head_far_away_is_found_by_its_centre_of_mass():
+@pytest.mark.parametrize("shift", [[70, -60, 50], [0, 0, 300]], ids=["overlapping", "apart"])
+def test_a_head_far_away_is_found_by_its_centre_of_mass(shift):
     data, brain = epi_of_template(), epi_of_template() > 20
     far = EPI.copy()
-    far[:3, 3] += [70, -60, 50]
+    far[:3, 3] += shift
     found = align((data, EPI), (data, far), brain, affine=False, subject="far")
-    np.testing.assert_allclose(found[:3, 3], [70, -60, 50], atol=0.5)
+    np.testing.assert_allclose(found[:3, 3], shift, atol=0.5)
     np.testing.assert_allclose(found[:3, :3], np.eye(3), atol=0.01)
 
 

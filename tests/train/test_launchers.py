@@ -96,7 +96,8 @@ def slurm(program, monkeypatch):
 # Hosts --------------------------------------------------------------------------------------------
 
 
-def test_host_files_and_lists(tmp_path):
+def test_host_files_and_lists(tmp_path, monkeypatch):
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     file = tmp_path / "hosts"
     file.write_text("# ours\nnode1 slots=2\n\nnode2:3  # the large one\n10.0.0.7\nn-4.lab slots = 1\n")
     expected = [Host("node1", 2), Host("node2", 3), Host("10.0.0.7"), Host("n-4.lab", 1)]
@@ -287,9 +288,10 @@ def test_whoever_lacks_the_token_is_refused(desk, caplog, monkeypatch):
 def test_a_second_copy_is_refused_and_all_are_counted(desk, monkeypatch):
     monkeypatch.setattr(desks, "SETTLE_S", 0.3)
     seat = desk.expect("worker 3", "mpirun", [b"task"])
-    lines = [call(desk, seat.ticket) for _ in range(3)]
-    assert lines[0].receive() == b"task"
-    assert all("is there already" in line.hear()["refused"] for line in lines[1:])
+    first = call(desk, seat.ticket)
+    assert first.receive() == b"task"
+    others = [call(desk, seat.ticket) for _ in range(2)]
+    assert all("is there already" in line.hear()["refused"] for line in others)
     until(lambda: seat.error)
     assert str(seat.error).startswith(
         "train.launcher: `mpirun` started 3 processes for worker 3, which is one process; "
@@ -304,6 +306,19 @@ def test_a_worker_that_is_given_up_hears_of_it(desk):
     with pytest.raises(ChannelClosedError):
         line.receive()
     assert "no longer needed" in call(desk, seat.ticket).hear()["refused"]
+
+
+def test_a_worker_of_an_earlier_training_does_not_fit_in(tmp_path):
+    earlier = Desk("127.0.0.1", tmp_path)
+    ticket = earlier.expect("worker 0", "srun", [b"task"]).ticket
+    earlier.close()
+    later = Desk("127.0.0.1", tmp_path)
+    try:
+        seat = later.expect("worker 0", "srun", [b"task"])
+        assert "no longer needed" in call(later, ticket).hear()["refused"]
+        assert seat.arrived == 0
+    finally:
+        later.close()
 
 
 # Whole trainings ----------------------------------------------------------------------------------

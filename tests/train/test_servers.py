@@ -86,5 +86,5 @@ def test_what_a_suspended_job_slept_is_not_held_against_a_server(server_end, mon
     time.sleep(0.02)
     servers.watch()
     assert end.receive()[0] == {"kind": "ping"}
-    servers._watched -= 10 * servers_module.SILENCE_S
+    servers._since_ping._looked -= 10 * servers_module.SILENCE_S
     servers.watch()

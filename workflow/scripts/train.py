@@ -10,7 +10,7 @@ with job(snakemake.log[0], snakemake.threads, progress=True):
         snakemake.input.validation,
         Path(snakemake.output.summary).parent,
         snakemake.params.model,
-        TrainSettings.from_config(snakemake.params.train),
+        TrainSettings.from_config(snakemake.config["train"]),
         snakemake.params.seed,
         threads=snakemake.threads,
         model_extra={"model": snakemake.params.model, "train": snakemake.params.train},

@@ -14,6 +14,7 @@ from dca.train.processes.nursery import Child, Nursery
 from dca.train.processes.process import BEREFT
 from dca.train.processes.shared import SharedVector
 from dca.train.processes.starters import Process, Starter
+from dca.train.processes.waited import Waited
 from dca.train.processes.world import WORKER, Rendezvous
 
 START_UP_S = 300  # for these processes to start and meet, on a crowded machine
@@ -55,7 +56,7 @@ class Pair:
         attach: Attach,
     ) -> None:  # fmt: skip
         self.worker, self._nursery, self._starter = worker, nursery, starter
-        self.phase, self.since = "start-up", time.time()
+        self.phase, self.since, self._waited = "start-up", time.time(), Waited()
         servers = task["servers"]
         interface = starter.site.interface
         self._rendezvous = Rendezvous(servers + 1, interface.name, interface.address)
@@ -96,13 +97,14 @@ class Pair:
     def enter(self, phase: str) -> None:
         """Note that a phase begins."""
         self.phase, self.since = phase, time.time()
+        self._waited.restart()
 
     def failure(self) -> str | None:
         """Why this pair has to be given up, if it has."""
         ended = [process for process in self._processes if process.status]
         if ended:
             return min(ended, key=_is_bereft).reason
-        waited = time.time() - self.since
+        waited = self._waited.look()
         limits = {"start-up": START_UP_S, "train": STALL_S, "leave": LEAVE_S}
         if waited > limits.get(self.phase, float("inf")):
             return f"worker {self.worker} made no progress for {waited:.0f} s in phase {self.phase}"

@@ -12,6 +12,7 @@ from dca.train.downpour.start import Beginning
 from dca.train.job import Job
 from dca.train.processes.channel import Channel, ChannelClosedError
 from dca.train.processes.nursery import Nursery
+from dca.train.processes.waited import Waited
 
 _MODULE = "dca.train.downpour.server"
 MAX_THREADS = 4  # of one server; more do not speed up what memory bounds
@@ -63,7 +64,7 @@ class Servers:
         self._missing: set[int] = set()  # servers that still owe the first of them
         self._state: dict[str, Any] = {}
         self._silent: set[int] = set()  # servers that have not answered the last ping
-        self._since_ping, self._watched = 0.0, time.monotonic()
+        self._since_ping = Waited()
 
     def attach(self, server: int, worker: int, fds: Sequence[int]) -> None:
         """Make an agent known to its server."""
@@ -128,15 +129,12 @@ class Servers:
         """
         if any(child.status is not None for child in self._children):
             raise ChannelClosedError
-        now = time.monotonic()
-        # While a job is suspended as a whole nobody could have answered: such a gap counts little.
-        self._since_ping += min(now - self._watched, 1)
-        self._watched = now
+        waited = self._since_ping.look()
         if self._silent:
-            if self._since_ping > SILENCE_S:
+            if waited > SILENCE_S:
                 raise ChannelClosedError
-        elif self._since_ping > PING_S:
-            self._since_ping = 0.0
+        elif waited > PING_S:
+            self._since_ping.restart()
             self._silent = set(range(len(self._channels)))
             self.tell("ping")
 

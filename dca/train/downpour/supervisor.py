@@ -257,12 +257,12 @@ def main(assignment: Assignment) -> None:
     logging.getLogger().setLevel(assignment.task["log_level"])
     job: Job = assignment.load("job")
     # For agents and workers to inherit.
-    world.set_cycle(job.settings.workers * (1 + job.settings.servers), job.cores)
+    site = Site.from_json(assignment.task["site"])
+    world.set_cycle(job.settings.workers * job.settings.servers + site.crowd, job.cores)
     world.preload()
     importlib.import_module("dca.train.downpour.worker")
     result: Outcome | DCAError
     try:
-        site = Site.from_json(assignment.task["site"])
         result = Supervisor(job, assignment.fds["job"], Nursery(), site).run()
     except Exception as error:
         result = for_user(error)

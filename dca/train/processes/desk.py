@@ -153,7 +153,6 @@ class Desk:
     def __init__(self, address: str, folder: Path) -> None:
         self._token = secrets.token_hex(32)
         self._seats: dict[str, Seat] = {}
-        self._issued = 0
         self._server = _Server((address, 0), _Handler)
         self._server.desk = self
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
@@ -167,8 +166,8 @@ class Desk:
 
     def expect(self, role: str, launcher: str, content: Sequence[bytes]) -> Seat:
         """Keep a seat for a worker that is about to be started."""
-        self._issued += 1
-        seat = Seat(str(self._issued), role, launcher, content)
+        # Not a number: one left behind by an earlier training of this folder must not fit.
+        seat = Seat(secrets.token_hex(8), role, launcher, content)
         self._seats[seat.ticket] = seat
         return seat
 

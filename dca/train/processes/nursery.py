@@ -25,6 +25,7 @@ from dca.train.processes.process import Assignment, play, read_error
 logger = logging.getLogger(__name__)
 
 TICK_S = 0.1
+START_S = 60  # for a process to be forked
 END_S = 10  # for a killed process to be gone
 LEAVE_S = 2  # for one that is dismissed, to end by itself
 STOP_S = 7  # ... and after SIGTERM; horovodrun takes 5 to kill what does not listen
@@ -132,8 +133,11 @@ class Nursery:
         }  # fmt: skip
         self._send(message, [its_output, *fds.values()])
         os.close(its_output)
-        while (started := self._receive()) is None:
-            pass
+        started = None
+        while started is None:
+            if not self._selector.select(START_S):
+                raise _lost()
+            started = self._receive()
         child = self._children[started] = Child(role, started, output)
         return child
 

@@ -19,6 +19,7 @@ from dca.train.processes import world
 from dca.train.processes.nursery import TICK_S, Child, Nursery
 from dca.train.processes.process import BEREFT, Assignment, for_user
 from dca.train.processes.shared import SharedVector
+from dca.train.processes.waited import Waited
 
 logger = logging.getLogger(__name__)
 
@@ -96,14 +97,15 @@ class Supervisor:
         )
 
     def _watch(self, workers: list[Child], progress: np.ndarray) -> str | None:
-        seen, since, stop_by = progress.copy(), time.monotonic(), float("inf")
+        seen, waited, stop_by = progress.copy(), Waited(), float("inf")
         while any(child.status is None for child in workers):
             time.sleep(TICK_S)
             self._nursery.attend()
             if any(child.status for child in workers):
                 return self._loss(workers)
             if not np.array_equal(seen, progress):
-                seen, since = progress.copy(), time.monotonic()
+                seen = progress.copy()
+                waited.restart()
             if self._signal and stop_by == float("inf"):
                 stop_by = time.monotonic() + STOP_S
             if self._signal:
@@ -111,8 +113,8 @@ class Supervisor:
                 self._pass_on(workers[0])
             if time.monotonic() > stop_by:
                 return f"{workers[0].role} did not stop within {STOP_S} s"
-            if time.monotonic() - since > (STALL_S if progress.all() else START_UP_S):
-                return f"no worker made progress for {time.monotonic() - since:.0f} s"
+            if waited.look() > (STALL_S if progress.all() else START_UP_S):
+                return f"no worker made progress for {waited.look():.0f} s"
         return None
 
     def _pass_on(self, worker: Child) -> None:
@@ -150,5 +152,6 @@ def main(assignment: Assignment) -> None:
         Supervisor(job, assignment.fds, Nursery()).run()
     except Exception as error:
         os.ftruncate(assignment.fds["result"], 0)
+        os.lseek(assignment.fds["result"], 0, os.SEEK_SET)  # Worker 0 shares the place in it.
         with os.fdopen(assignment.fds["result"], "wb") as target:
             pickle.dump(for_user(error), target)
