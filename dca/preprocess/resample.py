@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import affine_transform
 from tqdm import tqdm
 
 from dca.errors import ImageError, InputError
 from dca.files import atomic, read_tsv
 from dca.inputs.image import open_bold
+from dca.preprocess.grid import take
 from dca.preprocess.rigid import PARAMETERS, grid_centre, matrices_from_parameters
 from dca.preprocess.scan import scan_run
 from dca.preprocess.series import SeriesWriter, read_volume, save_volume, volumes
@@ -84,7 +84,7 @@ def resample(
     to_epi = np.loadtxt(matrix)
     to_voxel = np.linalg.inv(image.affine)
     still = to_voxel @ to_epi @ target.affine
-    inside = _take(read_volume(source.mask)[1], still, target.shape, order=0, mode="constant") > 0
+    inside = take(read_volume(source.mask)[1], still, target.shape, order=0) > 0
     if not inside.any():
         raise ImageError(
             bold,
@@ -92,14 +92,14 @@ def resample(
             "look at the mean EPI; preprocess.registration: none keeps the run's own space",
         )
     scan = scan_run(image)
-    lost = _take(scan.nonfinite.astype(np.float32), still, target.shape, order=0, mode="constant") > 0
+    lost = take(scan.nonfinite.astype(np.float32), still, target.shape, order=0) > 0
     motion = matrices_from_parameters(rows, grid_centre(image.affine, image.shape))
     total = np.zeros(target.shape)
     with atomic(out_bold) as temporary, SeriesWriter(temporary, image, grid=target) as writer:
         pairs = zip(volumes(image), motion, strict=True)
         for volume, moved in tqdm(pairs, total=len(motion), desc="resample", unit="volume"):
             index = to_voxel @ moved @ to_epi @ target.affine
-            result = _take(scan.filled(volume), index, target.shape, order=ORDER, mode="nearest")
+            result = take(scan.filled(volume), index, target.shape, order=ORDER, mode="nearest")
             result[lost] = np.nan
             total += result
             writer.write(result)
@@ -108,7 +108,7 @@ def resample(
     with atomic(out.mean) as temporary:
         save_volume(temporary, total / image.shape[3], target)
     if source.bias and out.bias:
-        field = _take(read_volume(source.bias)[1], still, target.shape, order=1, mode="nearest")
+        field = take(read_volume(source.bias)[1], still, target.shape, order=1, mode="nearest")
         with atomic(out.bias) as temporary:
             save_volume(temporary, field, target)
     share = float(inside[np.asarray(template_mask(voxel_mm).dataobj) > 0].sum() / inside.sum())
@@ -122,12 +122,3 @@ def resample(
         "mask_voxels": int(inside.sum()),
         "warnings": [astray] if share < INSIDE else [],
     }
-
-
-def _take(
-    data: np.ndarray, index: np.ndarray, shape: tuple[int, ...], *, order: int, mode: str
-) -> np.ndarray:
-    """Values of an image where a matrix from voxel indices of a grid leads, float32, shape of the grid."""
-    return affine_transform(
-        data, index[:3, :3], index[:3, 3], output_shape=shape, output=np.float32, order=order, mode=mode
-    )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import nibabel as nib
 import numpy as np
-from scipy.ndimage import affine_transform
+
+from dca.preprocess.grid import take
 
 SPACE = "MNI152NLin2009aSym"  # the version that nilearn has; FSL's and fMRIPrep's are others
 
@@ -35,4 +36,4 @@ def template_on(shape: tuple[int, ...], affine: np.ndarray) -> np.ndarray:
     source = template_image(2)
     index = np.linalg.inv(source.affine) @ affine
     data = np.asarray(source.dataobj, dtype=np.float32)
-    return affine_transform(data, index[:3, :3], index[:3, 3], output_shape=shape[:3], order=1)
+    return take(data, index, shape[:3], order=1)

@@ -8,12 +8,13 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
-from scipy.ndimage import affine_transform, distance_transform_edt, gaussian_filter
+from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from dca.errors import ImageError
 from dca.files import atomic
 from dca.inputs.image import DAMAGED
 from dca.preprocess.bias import estimate_field
+from dca.preprocess.grid import take
 from dca.preprocess.itk import from_itk, to_itk, toolkit
 from dca.preprocess.mask import fill_nonfinite
 from dca.preprocess.register import align
@@ -113,14 +114,14 @@ def _shares(
     head = _read_t1w(t1w)
     matrix = align(still, head, brain, affine=normalised, subject=str(t1w), threads=threads)
     fine, affine = fine_grid(shape, grid)
-    anatomy = _take(head[0], np.linalg.inv(head[1]) @ matrix @ affine, fine, 1)
-    inside = _take(brain.astype(np.float32), np.linalg.inv(grid) @ affine, fine, 0) > 0
+    anatomy = take(head[0], np.linalg.inv(head[1]) @ matrix @ affine, fine, order=1)
+    inside = take(brain.astype(np.float32), np.linalg.inv(grid) @ affine, fine, order=0) > 0
     depth = distance_transform_edt(np.pad(inside, 1), sampling=GRID_MM)[1:-1, 1:-1, 1:-1]
     fluid, white = classify(anatomy, depth, affine, str(t1w), seed, threads)
     fluid[depth < VENTRICLE_MM] = 0
     back = np.linalg.inv(affine) @ grid
     sigma = nib.affines.voxel_sizes(grid) / GRID_MM / 2.355
-    return [_take(gaussian_filter(share, sigma), back, shape, 1) for share in (fluid, white)]
+    return [take(gaussian_filter(share, sigma), back, shape, order=1) for share in (fluid, white)]
 
 
 def _read_t1w(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
@@ -204,9 +205,3 @@ def classify(
         whole[deep] = probability
         maps.append(whole)
     return maps[0], maps[1]
-
-
-def _take(data: np.ndarray, index: np.ndarray, shape: tuple[int, ...], order: int) -> np.ndarray:
-    return affine_transform(
-        data, index[:3, :3], index[:3, 3], output_shape=shape, output=np.float32, order=order, mode="constant"
-    )
