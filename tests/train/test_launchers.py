@@ -18,12 +18,12 @@ import pytest
 from dca.errors import ConfigError, DependencyError, ToolError
 from dca.files import read_tsv
 from dca.train import TrainSettings, sync
+from dca.train.processes import client, hosts, launchers, network
 from dca.train.processes import desk as desks
-from dca.train.processes import hosts, launchers, network
 from dca.train.processes.channel import ChannelClosedError
 from dca.train.processes.desk import Desk
 from dca.train.processes.hosts import Host
-from dca.train.processes.line import Line, proof
+from dca.train.processes.line import Line, is_proof, proof
 from dca.train.processes.network import Interface
 from dca.train.processes.site import Site
 
@@ -143,13 +143,14 @@ def test_workers_are_dealt_in_turn_as_long_as_there_are_slots():
         hosts.place(4, [Host("a", 1), Host("b", 2)])
 
 
-def test_the_interface(monkeypatch):
+def test_the_interface():
     assert network.choose(None, ["localhost", socket.gethostname(), "127.0.0.1"]) == LO
     assert network.choose("lo", ["nowhere.invalid"]) == LO
     with pytest.raises(ConfigError, match=r"train\.interface: is 'eth99'.*lo"):
         network.choose("eth99", ["localhost"])
     with pytest.raises(ConfigError, match=r"train\.hosts: has 'nowhere\.invalid', which has no address"):
         network.choose(None, ["nowhere.invalid"])
+    assert network.is_this_machine("localhost") and not network.is_this_machine("nowhere.invalid")
 
 
 def test_what_does_not_fit_is_refused(make_job, monkeypatch, slurm):
@@ -193,7 +194,18 @@ def test_the_command_line_of_horovodrun():
     assert told.use_gloo and told.command == ["python", "-m", "x", "--flag"]
     # It puts its whole environment on command lines.
     given = {"PATH": "/bin", "SECRET": "x", "PYTHONPATH": "y", "SLURM_NTASKS": "2", "DCA_TEST": "z"}
-    assert launchers.own_environment("horovodrun", given).keys() == {"PATH", "PYTHONPATH", "DCA_TEST"}
+    left = launchers.own_environment("horovodrun", "localhost", given)
+    assert left.keys() == {"PATH", "PYTHONPATH", "DCA_TEST"}
+
+
+@pytest.mark.parametrize("launcher", ["horovodrun", "mpirun", "srun"])
+def test_which_gpus_to_use_is_told_on_this_machine_only(launcher, monkeypatch):
+    given = {"CUDA_VISIBLE_DEVICES": "1", "CUDA_CACHE_PATH": "c"}
+    assert launchers.own_environment(launcher, "localhost", given) == given
+    assert launchers.own_environment(launcher, "nowhere.invalid", given) == {"CUDA_CACHE_PATH": "c"}
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert "CUDA_VISIBLE_DEVICES" in launchers.mpirun("localhost", LO)
+    assert "CUDA_VISIBLE_DEVICES" not in launchers.mpirun("nowhere.invalid", LO)
 
 
 @pytest.mark.openmpi
@@ -208,14 +220,16 @@ def test_the_command_line_of_mpirun(monkeypatch):
     assert made.stdout == f"here {Path.cwd()}\n"  # once
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     assert "--overlap --nodes=1 --nodelist=node1" in launchers.command("mpirun", "node1", LO, [])
-    left = launchers.own_environment("mpirun", {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "2", "SLURM_CONF": "x"})
+    left = launchers.own_environment(
+        "mpirun", "localhost", {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "2", "SLURM_CONF": "x"}
+    )
     assert left == {"SLURM_JOB_ID": "7", "SLURM_JOBID": "7", "SLURM_CONF": "x"}
 
 
 def test_the_command_line_of_srun(slurm, monkeypatch):
     monkeypatch.setenv("SLURM_NTASKS", "2")
     words = launchers.command("srun", "gpu1", LO, ["sh", "-c", "echo $SLURMD_NODENAME"])
-    environment = launchers.own_environment("srun", os.environ)
+    environment = launchers.own_environment("srun", "localhost", os.environ)
     made = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60, check=True)
     assert made.stdout == "gpu1\n"
 
@@ -235,7 +249,16 @@ def call(desk: Desk, ticket: str, token: str | None = None) -> Line:
     """Report at the desk as a worker does."""
     word = json.loads(desk.file.read_text())
     line = Line(socket.create_connection((word["address"], word["port"]), 10), 10)
-    line.tell(ticket=ticket, proof=proof(token or word["token"], line.hear()["challenge"], ticket))
+    answer = proof(token or word["token"], "worker", line.hear()["challenge"], ticket)
+    line.tell(ticket=ticket, proof=answer, challenge="c")
+    return line
+
+
+def accepted(desk: Desk, ticket: str) -> Line:
+    """Report at the desk, and have it prove that it is one."""
+    line = call(desk, ticket)
+    token = json.loads(desk.file.read_text())["token"]
+    assert is_proof(line.hear()["proof"], token, "desk", "c", ticket)
     return line
 
 
@@ -249,7 +272,7 @@ def until(condition) -> None:
 def test_the_desk_hands_out_an_assignment_once_and_hears_the_end(desk):
     assert stat.S_IMODE(desk.file.stat().st_mode) == 0o600
     seat = desk.expect("worker 3", "mpirun", [b"task", b"job"])
-    line = call(desk, seat.ticket)
+    line = accepted(desk, seat.ticket)
     assert (line.receive(), line.receive()) == (b"task", b"job")
     assert (seat.status, seat.error) == (None, None)
     line.tell(kind="error", type="ShardError", content=["a.h5", "is damaged", "make it again"])
@@ -268,7 +291,13 @@ def test_whoever_lacks_the_token_is_refused(desk, caplog, monkeypatch):
         assert "token" in call(desk, seat.ticket, token="0" * 64).hear()["refused"]
     assert "127.0.0.1 without the token of this training was refused" in caplog.text
     word = json.loads(desk.file.read_text())
-    for hello in (b"{}", b"[1]", b"\xff", b'{"ticket": "1", "proof": "\\u00e9"}', b"x" * 2000):
+    for hello in (
+        b"{}",
+        b"[1]",
+        b"\xff",
+        b'{"ticket": "1", "challenge": "c", "proof": "\\u00e9"}',
+        b"x" * 2000,
+    ):
         line = Line(socket.create_connection((word["address"], word["port"]), 10), 10)
         line.hear()
         line.send(hello)
@@ -282,15 +311,37 @@ def test_whoever_lacks_the_token_is_refused(desk, caplog, monkeypatch):
     silent.hear()
     with pytest.raises(ChannelClosedError):
         silent.receive()
-    assert call(desk, seat.ticket).receive() == b"secret"
+    assert accepted(desk, seat.ticket).receive() == b"secret"
+
+
+def test_a_desk_that_has_not_the_token_is_not_believed(desk, tmp_path):
+    """Another program may listen at the port by the time that a worker comes up."""
+    word = json.loads(desk.file.read_text())
+    ticket = desk.expect("worker 3", "mpirun", [b"task"]).ticket
+    client.hello(desk.file, ticket).close()
+    file = tmp_path / "other"
+    file.write_text(json.dumps(word | {"token": "0" * 64}))
+    with pytest.raises(client.RefusedError, match="refused by the supervisor: the token is not"):
+        client.hello(file, ticket)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        file.write_text(json.dumps(word | {"port": other.getsockname()[1]}))
+
+        def answer() -> None:
+            line = Line(other.accept()[0], 10)
+            line.tell(challenge="c")
+            line.tell(proof=line.hear()["proof"])  # what it was told itself
+
+        threading.Thread(target=answer, daemon=True).start()
+        with pytest.raises(client.RefusedError, match="is not the supervisor that sent this worker"):
+            client.hello(file, ticket)
 
 
 def test_a_second_copy_is_refused_and_all_are_counted(desk, monkeypatch):
     monkeypatch.setattr(desks, "SETTLE_S", 0.3)
     seat = desk.expect("worker 3", "mpirun", [b"task"])
-    first = call(desk, seat.ticket)
+    first = accepted(desk, seat.ticket)
     assert first.receive() == b"task"
-    others = [call(desk, seat.ticket) for _ in range(2)]
+    others = [accepted(desk, seat.ticket) for _ in range(2)]
     assert all("is there already" in line.hear()["refused"] for line in others)
     until(lambda: seat.error)
     assert str(seat.error).startswith(
@@ -300,7 +351,7 @@ def test_a_second_copy_is_refused_and_all_are_counted(desk, monkeypatch):
 
 def test_a_worker_that_is_given_up_hears_of_it(desk):
     seat = desk.expect("worker 3", "mpirun", [b"task"])
-    line = call(desk, seat.ticket)
+    line = accepted(desk, seat.ticket)
     line.receive()
     threading.Timer(0.1, desk.give_up, [seat]).start()
     with pytest.raises(ChannelClosedError):

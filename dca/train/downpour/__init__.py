@@ -32,6 +32,8 @@ def run(job: Job) -> Outcome:
         If Horovod or the launcher is not installed, or this is not Linux.
     ConfigError
         If launcher, hosts and interface do not fit together or to this machine.
+    ToolError
+        If Slurm does not say which nodes its job has.
     TrainingError
         If a server died, every worker was lost, or it was told to stop.
     """

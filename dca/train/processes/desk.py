@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import json
 import logging
 import os
@@ -18,7 +17,7 @@ from dca import errors
 from dca.errors import DCAError, TrainingError
 from dca.files import atomic
 from dca.train.processes.channel import ChannelClosedError
-from dca.train.processes.line import Line, proof
+from dca.train.processes.line import Line, is_proof, proof
 from dca.train.processes.process import FAILED
 
 logger = logging.getLogger(__name__)
@@ -193,8 +192,8 @@ class Desk:
         line.tell(challenge=challenge)
         try:
             hello = line.hear(_HELLO_LIMIT)
-            ticket, answer = str(hello["ticket"]), str(hello["proof"])
-            genuine = hmac.compare_digest(answer.encode(), proof(self._token, challenge, ticket).encode())
+            ticket, theirs = str(hello["ticket"]), str(hello["challenge"])
+            genuine = is_proof(hello["proof"], self._token, "worker", challenge, ticket)
         except (ValueError, TypeError, KeyError):
             genuine = False
         if not genuine:
@@ -204,6 +203,8 @@ class Desk:
         seat = self._seats.get(ticket)
         if seat is None:
             line.tell(refused="this worker is no longer needed")
+        else:
+            line.tell(proof=proof(self._token, "desk", theirs, ticket))
         return seat
 
     def close(self) -> None:

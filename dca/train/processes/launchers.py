@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from dca.errors import ConfigError, DependencyError
-from dca.train.processes.network import Interface
+from dca.train.processes.network import Interface, is_this_machine
 from dca.train.processes.process import Assignment
 
 _PACKAGES = {"horovodrun": "Horovod (make horovod)", "mpirun": "Open MPI", "srun": "Slurm"}
@@ -24,6 +24,7 @@ _HANDED_ON = (
     "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "LANG", "LD_LIBRARY_PATH", "SSH_AUTH_SOCK"
 )  # fmt: skip
 _HANDED_ON_PREFIXES = ("LC_", "PYTHON", "DCA_", "OMP_", "OPENBLAS_", "KMP_", "TF_", "XLA_", "CUDA_", "HDF5_")
+_OF_THIS_MACHINE = ("CUDA_VISIBLE_DEVICES",)
 _SLURM_KEPT = ("SLURM_CONF", "SLURM_JOB_ID")
 
 
@@ -45,7 +46,7 @@ def mpirun(host: str, interface: Interface) -> list[str]:
 
     Of Slurm it is to know only the host of this worker: it takes the job's first hosts otherwise.
     """
-    exported = [word for name in sorted(handed_on(os.environ)) for word in ("-x", name)]
+    exported = [word for name in sorted(handed_on(host, os.environ)) for word in ("-x", name)]
     root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
     step = ["--mca", "ras", "^slurm", "--mca", "plm_slurm_args", f"--overlap --nodes=1 --nodelist={host}"]
     return [
@@ -97,21 +98,32 @@ def require(launcher: str) -> None:
         )  # fmt: skip
 
 
-def handed_on(environment: Mapping[str, str]) -> dict[str, str]:
-    """Variables that a worker may need."""
-    return {k: v for k, v in environment.items() if k in _HANDED_ON or k.startswith(_HANDED_ON_PREFIXES)}
+def handed_on(host: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """Variables that a worker on a host may need."""
+    return {
+        k: v
+        for k, v in _true_on(host, environment).items()
+        if k in _HANDED_ON or k.startswith(_HANDED_ON_PREFIXES)
+    }
 
 
-def own_environment(launcher: str, environment: Mapping[str, str]) -> dict[str, str]:
-    """Environment of the launcher itself.
+def _true_on(host: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """Leave out what says which GPUs of this machine to use, where a host is another one."""
+    return {k: v for k, v in environment.items() if k not in _OF_THIS_MACHINE or is_this_machine(host)}
+
+
+def own_environment(launcher: str, host: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """Environment of the launcher itself, which starts a worker on a host.
 
     Horovod's puts all of it on command lines, where others of the machine can read it, so it gets no more
     than a worker needs. Slurm's variables say how many tasks and GPUs the job was submitted with, and
     would count as wishes for each step.
     """
     if launcher == "horovodrun":
-        return handed_on(environment)
-    own = {k: v for k, v in environment.items() if not k.startswith("SLURM_") or k in _SLURM_KEPT}
+        return handed_on(host, environment)
+    own = {
+        k: v for k, v in _true_on(host, environment).items() if not k.startswith("SLURM_") or k in _SLURM_KEPT
+    }
     if "SLURM_JOB_ID" in own:
         own["SLURM_JOBID"] = own["SLURM_JOB_ID"]  # Open MPI's name for it.
     return own
@@ -136,5 +148,6 @@ def main(assignment: Assignment) -> None:
     os.setsid()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
-    words = assignment.task["command"]
-    os.execvpe(words[0], words, own_environment(assignment.task["launcher"], os.environ))
+    task = assignment.task
+    words = task["command"]
+    os.execvpe(words[0], words, own_environment(task["launcher"], task["host"], os.environ))

@@ -98,6 +98,14 @@ class Line:
         self._socket.close()
 
 
-def proof(token: str, challenge: str, ticket: str) -> str:
-    """What only one who has the token can answer to a challenge, for a ticket."""
-    return hmac.new(token.encode(), f"{challenge} {ticket}".encode(), hashlib.sha256).hexdigest()
+def proof(token: str, who: str, challenge: str, ticket: str) -> str:
+    """What only one who has the token can answer to a challenge, for a ticket.
+
+    `who` answers, ``worker`` or ``desk``, so that neither can be given back its own answer.
+    """
+    return hmac.new(token.encode(), f"{who} {challenge} {ticket}".encode(), hashlib.sha256).hexdigest()
+
+
+def is_proof(answer: object, token: str, who: str, challenge: str, ticket: str) -> bool:
+    """Whether an answer is that `proof`."""
+    return hmac.compare_digest(str(answer).encode(), proof(token, who, challenge, ticket).encode())

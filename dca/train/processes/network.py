@@ -53,12 +53,19 @@ def choose(name: str | None, hosts: Sequence[str]) -> Interface:
     """
     if name is not None:
         return named(name)
-    own = {interface.address for interface in _all()}
     for host in hosts:
-        address = _address(host)
-        if address not in own and not ipaddress.ip_address(address).is_loopback:
-            return of_address(_source(host, address))
+        if not is_this_machine(host):
+            return of_address(_source(host, _address(host)))
     return of_address(LOOPBACK)
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a name or address is that of this machine; not, if it has no address here."""
+    try:
+        address = _address(host)
+    except ConfigError:
+        return False
+    return ipaddress.ip_address(address).is_loopback or address in {own.address for own in _all()}
 
 
 def named(name: str) -> Interface:

@@ -270,8 +270,9 @@ class _Birthplace:
         """
         for pid, due in self._dismissed.items():
             if due and time.monotonic() > due[0][0]:
-                with suppress(ProcessLookupError):  # It does not lead a group yet.
-                    os.killpg(pid, due.popleft()[1])
+                with suppress(ProcessLookupError):  # It does not lead a group yet: try again.
+                    os.killpg(pid, due[0][1])
+                    due.popleft()
 
     def _reap(self) -> None:
         while self._alive:

@@ -52,8 +52,8 @@ class Site:
             return cls("local", ("localhost",) * settings.workers, network.of_address(network.LOOPBACK))
         launchers.require(settings.launcher)
         found = hosts.find(settings.hosts)
-        interface = network.choose(settings.interface, [host.name for host in found])
-        return cls(settings.launcher, hosts.place(settings.workers, found), interface)
+        placed = hosts.place(settings.workers, found)
+        return cls(settings.launcher, placed, network.choose(settings.interface, placed))
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Site:

@@ -148,7 +148,7 @@ class Launching:
         command = launchers.command(launcher, host, self.site.interface, program)
         child = self._nursery.start(
             f"launcher {worker}", "dca.train.processes.launchers", {},
-            {"launcher": launcher, "command": command},
+            {"launcher": launcher, "host": host, "command": command},
         )  # fmt: skip
         child.role = role  # What it writes is the worker's.
         self._launched.append(Launched(child, seat, f"{role}, started by {launcher} on {host},"))
