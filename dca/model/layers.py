@@ -42,8 +42,8 @@ class MaxPool1DWithSwitches(keras.layers.Layer):
             inputs = ops.pad(inputs, [[0, 0], [0, short], [0, 0]], constant_values=lowest)
         windows = ops.reshape(inputs, (-1, (length + short) // self.pool_size, self.pool_size, channels))
         if self.pool_size == 2:
-            # Several times faster than argmax, and the usual case.
-            first, second = windows[:, :, 0], windows[:, :, 1]
+            # Several times faster than argmax, and the usual case. Slices would have costly gradients.
+            first, second = ops.unstack(windows, 2, axis=2)
             return ops.maximum(first, second), second > first
         return ops.max(windows, axis=2), ops.argmax(windows, axis=2)
 
@@ -82,7 +82,9 @@ class Unpool1D(keras.layers.Layer):
             return ops.repeat(inputs, self.pool_size, axis=1)[:, : self.length]
         windows = ops.stack(self._slots(inputs, switches), axis=2)
         size, channels = inputs.shape[1] * self.pool_size, inputs.shape[2]
-        return ops.reshape(windows, (-1, size, channels))[:, : self.length]
+        values = ops.reshape(windows, (-1, size, channels))
+        # Not a slice, even where there is nothing to cut off: its gradient is costly.
+        return values if size == self.length else ops.split(values, [self.length], axis=1)[0]
 
     def _slots(self, inputs: Any, switches: Any) -> list[Any]:
         zeros = ops.zeros_like(inputs)

@@ -43,7 +43,7 @@ class Servers:
             "learning_rate": settings.learning_rate,
             "ramp_steps": settings.ramp_steps,
             "compression": settings.compression,
-            "threads": max(1, min(MAX_THREADS, job.cores // (4 * settings.servers))),
+            "threads": max(1, min(MAX_THREADS, job.cores // settings.servers)),
             "limits": {
                 "max_updates": settings.max_steps,
                 "max_staleness": settings.max_staleness,
