@@ -148,7 +148,7 @@ def find_warp(
 
 def volume_ratio(field: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Jacobian determinant of x + displacement, shape (X, Y, Z): 1 at rest, 0 or less where it folds."""
-    along = np.stack(np.gradient(field.astype(np.float64), axis=(0, 1, 2)), axis=-1)  # per voxel
+    along = np.stack([np.gradient(field, axis=axis) for axis in range(3)], axis=-1)  # per voxel
     return np.linalg.det(np.eye(3) + along @ np.linalg.inv(affine[:3, :3]))
 
 
