@@ -109,12 +109,6 @@ def _check_backend(preprocess: Config, source: str | Path) -> None:
         raise ConfigError(
             source, "preprocess.registration is not for backend none", "set registration: none, or a backend"
         )
-    if registration == "nonlinear" and backend != "fsl":
-        raise ConfigError(
-            source,
-            f"preprocess.registration: nonlinear is not for backend {backend}",
-            "set registration: affine, or backend: fsl",
-        )
 
 
 def load(*paths: str | Path) -> Config:

@@ -127,6 +127,7 @@ if NORMALISED:
     rule resample:
         input:
             unpack(native_registration_input),
+            **warp_input(),
             bold=unaligned,
             parameters=result("preprocess/{run_id}/motion.tsv"),
             matrix=result("preprocess/{run_id}/standard2epi.txt"),
@@ -150,6 +151,31 @@ if NORMALISED:
             voxel_mm=config["preprocess"]["template_mm"],
         script:
             "../workflow/scripts/resample.py"
+
+
+if "warp" in RECORDS:
+
+    rule warp:
+        input:
+            unpack(native_registration_input),
+            matrix=result("preprocess/{run_id}/standard2epi.txt"),
+        output:
+            warp=result("preprocess/{run_id}/standard2epi.nii.gz"),
+            record=temp(result("preprocess/{run_id}/warp.step.json")),
+        log:
+            log_file("preprocess/{run_id}.warp"),
+        benchmark:
+            benchmark_file("preprocess/{run_id}.warp")
+        group:
+            "preprocess"
+        conda:
+            "../envs/dca.yaml"
+        threads: 1
+        resources:
+            mem_mb=mem_mb(1500),
+            runtime=runtime(15),
+        script:
+            "../workflow/scripts/warp.py"
 
 
 rule scale:

@@ -1,10 +1,15 @@
 # In-mask series, normalised, one shard per run.
 
+# Where runs may be left out and the others are cut to the shortest of them, its length is known only then;
+# a list of the same runs that is merely younger changes nothing.
+AFTER_SELECTION = EXCLUDE and CROP
+
 
 rule extract_signals:
     input:
         bold=result("preprocess/{run_id}/desc-preproc_bold.nii.gz"),
         mask=result("preprocess/{run_id}/mask.nii.gz"),
+        included=ancient(result("preprocess/included.tsv")) if AFTER_SELECTION else [],
     output:
         shard=result("signals/{run_id}.h5"),
     log:
@@ -12,7 +17,7 @@ rule extract_signals:
     benchmark:
         benchmark_file("signals/{run_id}")
     group:
-        "preprocess"
+        "signals" if AFTER_SELECTION else "preprocess"
     conda:
         "../envs/dca.yaml"
     threads: 1
@@ -23,7 +28,7 @@ rule extract_signals:
         subject=run_record("subject"),
         tr=run_record("tr"),
         space=run_space,
-        length=LENGTH,
+        length=kept_length,
         preprocessing=PREPROCESSING,
         seed=config["seed"],
     script:

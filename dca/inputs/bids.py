@@ -1,4 +1,4 @@
-"""Input from a BIDS dataset, raw or with a derivatives folder whose images replace the raw ones."""
+"""Input from a BIDS dataset: its raw images, or those of a derivatives folder, which may stand alone."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def find(config: dict[str, Any], base: Path) -> list[Candidate]:
     Parameters
     ----------
     config : dict
-        All settings; ``input.path`` and ``input.derivatives`` are used here.
+        All settings; ``input.path`` and ``input.derivatives`` are used here. With the latter alone, all
+        that belongs to an image is looked for in that folder.
     base : Path
         Folder that relative paths start from.
 
@@ -44,12 +45,33 @@ def find(config: dict[str, Any], base: Path) -> list[Candidate]:
     InputError
         If there are no images, or a name is not BIDS.
     """
-    root = _folder(config, "path", base)
     folders = Folders()
     if config["input"]["derivatives"] is None:
+        root = _folder(config, "path", base)
         return [_raw(root, path, folders) for path in _images(root, desc=None)]
     derivatives = _folder(config, "derivatives", base)
-    return [_derived(root, derivatives, path, folders) for path in _images(derivatives, desc="preproc")]
+    root = derivatives if config["input"]["path"] is None else _folder(config, "path", base)
+    found = [_derived(root, derivatives, path, folders) for path in _images(derivatives, desc="preproc")]
+    _tell_of_doubts(config, found, derivatives)
+    return found
+
+
+def _tell_of_doubts(config: dict[str, Any], found: list[Candidate], derivatives: Path) -> None:
+    """Warn of what is allowed but hardly meant."""
+    backend = config["preprocess"]["backend"]
+    if backend != "none":
+        log.warning(
+            "%s: images that are preprocessed already are preprocessed again by backend %s, without their "
+            "masks and confounds; set preprocess.backend: none to use them as they are",
+            derivatives,
+            backend,
+        )
+    if config["input"]["path"] is None and not any(candidate.events_file for candidate in found):
+        log.warning(
+            "%s: holds no events.tsv, so all runs count as rest; if there was a task, name the raw dataset "
+            "in input.path",
+            derivatives,
+        )
 
 
 def _folder(config: dict[str, Any], key: str, base: Path) -> Path:

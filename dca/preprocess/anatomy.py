@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
+from dca.errors import InputError
 from dca.files import stem
+from dca.inputs.entities import natural, shortlist
 
 logger = logging.getLogger(__name__)
 
@@ -40,3 +43,33 @@ def find_t1w(bold: str | Path) -> Path | None:
 def anatomy_name(t1w: str | Path) -> str:
     """Name of a T1w image in the results: its BIDS name without the suffix."""
     return stem(t1w)
+
+
+def require_t1w(
+    found: Mapping[str, Path | None], setting: str, remedy: str, source: str | Path = "config"
+) -> None:
+    """Refuse a setting that needs a T1w image which somebody lacks.
+
+    Parameters
+    ----------
+    found : mapping
+        Subject label to what `find_t1w` found.
+    setting : str
+        Name and value of the setting, as in ``preprocess.regress: motion24_tissue``.
+    remedy : str
+        What to set instead.
+    source : path
+        What to name in an error: the user's file.
+
+    Raises
+    ------
+    InputError
+        If there is none for some subject; it names them.
+    """
+    bare = sorted((subject for subject, t1w in found.items() if t1w is None), key=natural)
+    if bare:
+        raise InputError(
+            source,
+            f"{setting} needs a T1w image of every subject, and there is none of {shortlist(bare, 20)}",
+            f"add sub-<label>/[ses-<label>/]anat/*_T1w.nii.gz beside their runs, or set {remedy}",
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import affine_transform
+from scipy.ndimage import affine_transform, map_coordinates
 
 
 def take(
@@ -30,3 +30,24 @@ def take(
     return affine_transform(
         data, index[:3, :3], index[:3, 3], output_shape=shape, output=np.float32, order=order, mode=mode
     )
+
+
+def take_at(data: np.ndarray, points: np.ndarray, index: np.ndarray, *, order: int, mode: str) -> np.ndarray:
+    """Sample an image by splines at points that lie on no grid.
+
+    Parameters
+    ----------
+    data : ndarray, shape (X, Y, Z)
+    points : ndarray, shape (3, ...)
+        In mm.
+    index : ndarray, shape (4, 4)
+        From mm to voxel indices of the image.
+    order, mode
+        As for `take`.
+
+    Returns
+    -------
+    ndarray, float32, shape (...)
+    """
+    at = np.tensordot(index[:3, :3], points, axes=1) + index[:3, 3].reshape(3, *[1] * (points.ndim - 1))
+    return map_coordinates(data, at, output=np.float32, order=order, mode=mode)

@@ -64,3 +64,12 @@ def matrix_of(transform: Any) -> np.ndarray:
     centre = np.array(transform.GetCenter())
     matrix[:3, 3] = np.array(transform.GetTranslation()) + centre - matrix[:3, :3] @ centre
     return LPS @ matrix @ LPS
+
+
+def affine_of(matrix: np.ndarray) -> Any:
+    """Transform of ITK that does in its coordinates what a matrix (4, 4) does in scanner coordinates."""
+    own = LPS @ matrix @ LPS
+    transform = toolkit().AffineTransform(3)
+    transform.SetMatrix(own[:3, :3].ravel().tolist())
+    transform.SetTranslation(own[:3, 3].tolist())
+    return transform

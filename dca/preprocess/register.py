@@ -52,19 +52,8 @@ def register_to_template(
     ImageError
         If an image is damaged, or nothing can be registered.
     """
-    image, data = read_volume(mean)
-    inside = read_volume(mask)[1] > 0
-    data = fill_nonfinite(data)
-    if bias:
-        data = data / read_volume(bias)[1]
-    target, brain = template_image(SEARCH_MM), np.asarray(template_mask(SEARCH_MM).dataobj) > 0
     matrix = align(
-        (np.asarray(target.dataobj, dtype=np.float32), target.affine),
-        (np.where(inside, data, np.float32(0)), image.affine),
-        brain,
-        affine=True,
-        subject=str(mean),
-        threads=threads,
+        *search_template(), epi_brain(mean, mask, bias), affine=True, subject=str(mean), threads=threads
     )
     with atomic(out_matrix) as temporary:
         np.savetxt(temporary, matrix, fmt="%.8f")
@@ -76,10 +65,29 @@ def register_to_template(
     }
 
 
+def search_template() -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+    """The template for a search: data and affine, and its brain, bool."""
+    target = template_image(SEARCH_MM)
+    brain = np.asarray(template_mask(SEARCH_MM).dataobj) > 0
+    return (np.asarray(target.dataobj, dtype=np.float32), target.affine), brain
+
+
+def epi_brain(
+    mean: str | Path, mask: str | Path, bias: str | Path | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean EPI as it is registered, and its affine: finite, 0 outside the brain, evenly bright."""
+    image, data = read_volume(mean)
+    inside = read_volume(mask)[1] > 0
+    data = fill_nonfinite(data)
+    if bias:
+        data = data / read_volume(bias)[1]
+    return np.where(inside, data, np.float32(0)), image.affine
+
+
 def align(
     fixed: tuple[np.ndarray, np.ndarray],
-    moving: tuple[np.ndarray, np.ndarray],
     brain: np.ndarray,
+    moving: tuple[np.ndarray, np.ndarray],
     *,
     affine: bool,
     subject: str,
@@ -92,10 +100,11 @@ def align(
 
     Parameters
     ----------
-    fixed, moving : tuple of ndarray (X, Y, Z) and ndarray (4, 4)
+    fixed : tuple of ndarray (X, Y, Z) and ndarray (4, 4)
         Data, finite, and affine.
     brain : ndarray, bool
         Brain of the fixed image; only values there and close to it count.
+    moving : tuple of ndarray (X, Y, Z) and ndarray (4, 4)
     affine : bool
         12 degrees of freedom after 6; else 6.
     subject : str

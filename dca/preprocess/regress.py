@@ -8,6 +8,7 @@ are interpolated linearly between their neighbours.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pandas as pd
 from dca.errors import ConfigError, InputError
 from dca.files import atomic, read_tsv
 from dca.inputs.image import open_bold
+from dca.preprocess.anatomy import require_t1w
 from dca.preprocess.rigid import PARAMETERS
 from dca.preprocess.series import SeriesWriter, volumes
 
@@ -25,6 +27,27 @@ KINDS = ("none", "drift", "motion6", "motion24", "motion24_tissue", "motion24_co
 TISSUE = {"motion24_tissue": ("csf|white_matter", 2), "motion24_compcor": (r"a_comp_cor_\d+", 1)}
 CENSORED = "censored"
 RANK = 1e-6  # singular values below this share of the largest are rounding
+
+
+def check_tissue(kind: str, t1w: Mapping[str, Path | None], source: str | Path) -> None:
+    """Refuse a regression of tissue signals where they cannot be had, before anything is computed.
+
+    Parameters
+    ----------
+    kind : str
+        As for `nuisance_terms`.
+    t1w : mapping
+        Subject label to its T1w image, None without.
+    source : path
+        What to name in an error: the user's file.
+
+    Raises
+    ------
+    InputError
+        If `kind` needs a T1w image, and a subject has none.
+    """
+    if kind in TISSUE:
+        require_t1w(t1w, f"preprocess.regress: {kind}", "preprocess.regress: motion24", source)
 
 
 def nuisance_terms(table: pd.DataFrame, kind: str, subject: str | Path = "confounds") -> pd.DataFrame:
@@ -66,8 +89,8 @@ def nuisance_terms(table: pd.DataFrame, kind: str, subject: str | Path = "confou
     if len(tissue) < fewest:
         raise InputError(
             subject,
-            f"lacks columns {pattern}, which come from a T1w image",
-            "add the subject's T1w image, or set preprocess.regress: motion24",
+            f"lacks columns {pattern}, which come from a T1w image: there is none, or it shows too little",
+            "look at the log of step tissue, or set preprocess.regress: motion24",
         )
     return pd.concat([motion, table[tissue].astype(float)], axis=1)
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 from tqdm import tqdm
 
 from dca.errors import ImageError, InputError
 from dca.files import atomic, read_tsv
 from dca.inputs.image import open_bold
-from dca.preprocess.grid import take
+from dca.preprocess.grid import take, take_at
 from dca.preprocess.rigid import PARAMETERS, grid_centre, matrices_from_parameters
 from dca.preprocess.scan import scan_run
 from dca.preprocess.series import SeriesWriter, read_volume, save_volume, volumes
 from dca.preprocess.template import SPACE, template_image, template_mask
+from dca.preprocess.warp import warped_points
 
 ORDER = 3  # of the B-splines
 INSIDE = 0.8  # share of the moved mask in the template's brain below which the report warns
@@ -40,6 +43,7 @@ def resample(
     out: OnGrid,
     *,
     voxel_mm: int,
+    warp: str | Path | None = None,
 ) -> dict[str, Any]:
     """Bring a run to the template's grid, each volume by one cubic B-spline interpolation.
 
@@ -61,6 +65,8 @@ def resample(
         mask by the nearest voxel, the mean that of the result, the field linearly.
     voxel_mm : int
         Voxel size of that grid.
+    warp : path, optional
+        From `dca.preprocess.warp.warp_to_template`.
 
     Returns
     -------
@@ -83,8 +89,9 @@ def resample(
         )
     to_epi = np.loadtxt(matrix)
     to_voxel = np.linalg.inv(image.affine)
-    still = to_voxel @ to_epi @ target.affine
-    inside = take(read_volume(source.mask)[1], still, target.shape, order=0) > 0
+    still = to_voxel @ to_epi
+    sample = _sampler(target, warp)
+    inside = sample(read_volume(source.mask)[1], still, 0, "constant") > 0
     if not inside.any():
         raise ImageError(
             bold,
@@ -92,14 +99,13 @@ def resample(
             "look at the mean EPI; preprocess.registration: none keeps the run's own space",
         )
     scan = scan_run(image)
-    lost = take(scan.nonfinite.astype(np.float32), still, target.shape, order=0) > 0
+    lost = sample(scan.nonfinite.astype(np.float32), still, 0, "constant") > 0
     motion = matrices_from_parameters(rows, grid_centre(image.affine, image.shape))
     total = np.zeros(target.shape)
     with atomic(out_bold) as temporary, SeriesWriter(temporary, image, grid=target) as writer:
         pairs = zip(volumes(image), motion, strict=True)
         for volume, moved in tqdm(pairs, total=len(motion), desc="resample", unit="volume"):
-            index = to_voxel @ moved @ to_epi @ target.affine
-            result = take(scan.filled(volume), index, target.shape, order=ORDER, mode="nearest")
+            result = sample(scan.filled(volume), to_voxel @ moved @ to_epi, ORDER, "nearest")
             result[lost] = np.nan
             total += result
             writer.write(result)
@@ -108,7 +114,7 @@ def resample(
     with atomic(out.mean) as temporary:
         save_volume(temporary, total / image.shape[3], target)
     if source.bias and out.bias:
-        field = take(read_volume(source.bias)[1], still, target.shape, order=1, mode="nearest")
+        field = sample(read_volume(source.bias)[1], still, 1, "nearest")
         with atomic(out.bias) as temporary:
             save_volume(temporary, field, target)
     share = float(inside[np.asarray(template_mask(voxel_mm).dataobj) > 0].sum() / inside.sum())
@@ -122,3 +128,15 @@ def resample(
         "mask_voxels": int(inside.sum()),
         "warnings": [astray] if share < INSIDE else [],
     }
+
+
+def _sampler(
+    grid: nib.Nifti1Image, warp: str | Path | None
+) -> Callable[[np.ndarray, np.ndarray, int, str], np.ndarray]:
+    """What samples data on the grid, given the matrix from its mm to voxels of the data, order and edge."""
+    if warp is None:
+        return lambda data, index, order, mode: take(
+            data, index @ grid.affine, grid.shape, order=order, mode=mode
+        )
+    points = warped_points(warp, grid)
+    return lambda data, index, order, mode: take_at(data, points, index, order=order, mode=mode)

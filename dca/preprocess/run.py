@@ -18,6 +18,7 @@ from dca.preprocess.link import link
 from dca.preprocess.mask import brain_mask, data_mask, given_mask
 from dca.preprocess.motion import correct_motion
 from dca.preprocess.register import register_to_template
+from dca.preprocess.regress import check_tissue
 from dca.preprocess.regress import regress as take_out
 from dca.preprocess.resample import OnGrid, resample
 from dca.preprocess.scale import scale
@@ -25,6 +26,7 @@ from dca.preprocess.slice_timing import correct_slice_timing, read_slice_times
 from dca.preprocess.smooth import smooth
 from dca.preprocess.summary import write_summary
 from dca.preprocess.tissue import find_tissue
+from dca.preprocess.warp import warp_to_template
 
 Record = dict[str, Any]
 
@@ -78,12 +80,14 @@ def preprocess_run(
     ConfigError
         For backend ``fsl``, each of whose steps is a rule.
     DCAError
-        If an input cannot be used, or a result cannot be written.
+        If an input cannot be used or is missing, or a result cannot be written.
     """
     if backend not in ("native", "none"):
         raise ConfigError(
             "preprocess.backend", f"`{backend}` runs in the workflow only", "use snakemake, or native or none"
         )
+    if backend == "native":
+        check_tissue(regress, {Path(bold).name: find_t1w(bold)}, bold)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     out, table = folder / "desc-preproc_bold.nii.gz", folder / "confounds.tsv"
@@ -100,7 +104,8 @@ def preprocess_run(
             native = _Native(Path(bold), folder, Path(scratch), tr, seed, threads, end, [])
             source, start, field = native.align(slice_timing, bias_field, registration != "none")
             if registration != "none":
-                aligned, field = native.normalise(source, start, field, template_mm)
+                deforms = registration == "nonlinear"
+                aligned, field = native.normalise(source, start, field, template_mm, deforms)
             else:
                 aligned = native.scratch / "motion.nii.gz"
             limit = None if regress == "none" else censor_fd_mm
@@ -149,16 +154,23 @@ class _Native:
         return source, grid, field
 
     def normalise(
-        self, source: Path, grid: OnGrid, field: Path | None, voxel_mm: int
+        self, source: Path, grid: OnGrid, field: Path | None, voxel_mm: int, deforms: bool
     ) -> tuple[Path, Path | None]:
         """Registration and resampling: the run and its bias field on the template's grid."""
         matrix, moved = self.folder / "standard2epi.txt", self.scratch / "resample.nii.gz"
         self.records.append(
             register_to_template(grid.mean, grid.mask, matrix, bias=field, threads=self.threads)
         )
+        warp = self.folder / "standard2epi.nii.gz" if deforms else None
+        if warp:
+            self.records.append(
+                warp_to_template(grid.mean, grid.mask, matrix, warp, bias=field, threads=self.threads)
+            )
         there = self.scratch / "bias_moved.nii.gz" if field else None
         before, after = replace(grid, bias=field), replace(self.end, bias=there)
-        self.records.append(resample(source, self.motion, matrix, moved, before, after, voxel_mm=voxel_mm))
+        self.records.append(
+            resample(source, self.motion, matrix, moved, before, after, voxel_mm=voxel_mm, warp=warp)
+        )
         return moved, there
 
     def confounds(

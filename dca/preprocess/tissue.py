@@ -112,7 +112,7 @@ def _shares(
     """Share of ventricles' fluid and of white matter in every voxel of a run's grid."""
     shape, grid = still[0].shape, still[1]
     head = _read_t1w(t1w)
-    matrix = align(still, head, brain, affine=normalised, subject=str(t1w), threads=threads)
+    matrix = align(still, brain, head, affine=normalised, subject=str(t1w), threads=threads)
     fine, affine = fine_grid(shape, grid)
     anatomy = take(head[0], np.linalg.inv(head[1]) @ matrix @ affine, fine, order=1)
     inside = take(brain.astype(np.float32), np.linalg.inv(grid) @ affine, fine, order=0) > 0

@@ -1,13 +1,16 @@
 # T1w images of the runs, and the space that runs end in.
-from dca.preprocess import anatomy, slice_timing, template
+from dca.preprocess import anatomy, regress, slice_timing, template
 
 NORMALISED = BACKEND != "none" and config["preprocess"]["registration"] != "none"
 SLICE_TIMING = BACKEND == "native" and config["preprocess"]["slice_timing"]
 T1W = {run.run_id: anatomy.find_t1w(run.bold) for run in runs} if BACKEND != "none" else {}
+T1W_OF_SUBJECT = {run.subject: T1W.get(run.run_id) for run in runs}
 ANATOMIES = {anatomy.anatomy_name(t1w): t1w for t1w in T1W.values() if t1w}
 
 try:
     refuse_wildcards(*ANATOMIES.values())
+    if workflow.is_main_process:
+        regress.check_tissue(config["preprocess"]["regress"], T1W_OF_SUBJECT, named or "--config")
     if workflow.is_main_process and SLICE_TIMING:
         for run in runs:
             slice_timing.read_slice_times(run.bold, run.tr)

@@ -7,7 +7,7 @@ FSL = config["preprocess"]["fsl"]
 
 try:
     if workflow.is_main_process and BACKEND == "fsl":
-        plan.check_plan(config["preprocess"], runs, named or "--config")
+        plan.check_plan(config["preprocess"], T1W_OF_SUBJECT, named or "--config")
         # With --sdm conda the programs come with the rules.
         if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
             install.check(config["preprocess"])

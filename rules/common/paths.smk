@@ -30,6 +30,11 @@ def kept_runs():
     return [run for run in RUNS.values() if run.run_id in included]
 
 
+def kept_length(wildcards):
+    """Volumes that all series are cut to, where so set: those of the shortest run that stays."""
+    return inputs.training_length(kept_runs()) if CROP else None
+
+
 def per_kept_run(pattern, keep=lambda run: True):
     """One file for every run that stays in the study and that `keep` accepts, as an input function."""
     return lambda wildcards: [result(pattern.format(run_id=run.run_id)) for run in kept_runs() if keep(run)]

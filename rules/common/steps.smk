@@ -15,6 +15,7 @@ if BACKEND == "native":
     BESIDE = ["mask"]
     BESIDE += ["bias"] if config["preprocess"]["bias_field"] else []
     BESIDE += ["register"] if NORMALISED else []
+    BESIDE += ["warp"] if config["preprocess"]["registration"] == "nonlinear" else []
     after = STEPS.index("motion") + 1
     RECORDS = [*STEPS[:after], *BESIDE, *STEPS[after:]]
 elif BACKEND == "fsl":
@@ -70,6 +71,11 @@ def native_registration_input(wildcards):
     """The mean EPI as it is registered to the template: its brain, evenly bright."""
     files = {"mean": epi_image("mean"), "mask": epi_image("mask")}
     return files | ({"bias": epi_image("bias")} if config["preprocess"]["bias_field"] else {})
+
+
+def warp_input():
+    """The deformation that goes before the matrix, where there is one."""
+    return {"warp": result("preprocess/{run_id}/standard2epi.nii.gz")} if "warp" in RECORDS else {}
 
 
 def resample_output():

@@ -37,7 +37,8 @@ try:
         runs = inputs.read_runs(Path(RESULTS, "inputs.tsv"))
     for run in runs:
         refuse_wildcards(*filter(None, [run.bold, run.mask, run.events_file, run.confounds]))
-    check_runs(config["model"], runs, config["input"]["path"] or "the demo")
+    source = config["input"]["derivatives"] or config["input"]["path"] or "the demo"
+    check_runs(config["model"], runs, source)
     EVENT_SETS = inputs.event_sets(runs, config["glm"]["contrasts"], named or "--config")
 except DCAError as error:
     raise WorkflowError(str(error)) from None
@@ -57,4 +58,4 @@ if BACKEND != "fsl":
 if BACKEND != "native" or config["preprocess"]["registration"] == "none":
     UNUSED.add("template_mm")
 PREPROCESSING = {key: value for key, value in config["preprocess"].items() if key not in UNUSED}
-LENGTH = min(run.volumes for run in runs) if config["signals"]["length"] == "crop" else None
+CROP = config["signals"]["length"] == "crop"

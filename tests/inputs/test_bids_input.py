@@ -1,5 +1,6 @@
 import json
 import logging
+import shutil
 
 import numpy as np
 import pytest
@@ -280,6 +281,31 @@ def test_derivatives_with_mask_confounds_and_the_raw_events(derivatives, setting
     assert str(run.confounds) == f"{stem}_desc-confounds_timeseries.tsv"
     assert run.events_file == tmp_path / "data" / "sub-01" / "func" / "sub-01_task-a_events.tsv"
     assert run.tr == 2.0
+
+
+def test_derivatives_stand_alone(derivatives, settings, tmp_path, caplog):
+    shutil.move(derivatives, tmp_path / "alone")
+    shutil.rmtree(tmp_path / "data")
+    folder = tmp_path / "alone"
+    (folder / "desc-preproc_bold.json").write_text(json.dumps({"RepetitionTime": 2.0}))
+    config = settings(derivatives=str(folder), spaces=["T1w"])
+    config["preprocess"]["backend"] = "none"
+    run, _ = list_runs(config, ".")
+    stem = f"{folder}/sub-01/func/sub-01_task-a"
+    assert str(run.mask) == f"{stem}_space-T1w_desc-brain_mask.nii.gz"
+    assert str(run.confounds) == f"{stem}_desc-confounds_timeseries.tsv"
+    assert (run.tr, run.events) == (2.0, ())
+    assert "holds no events.tsv, so all runs count as rest; if there was a task, name the raw" in caplog.text
+    assert "again" not in caplog.text
+    (folder / "task-a_events.tsv").write_text("onset\tduration\ttrial_type\n0\t1\tb\n")
+    caplog.clear()
+    assert {run.events for run in list_runs(config, ".")} == {("b",)}
+    assert caplog.text == ""
+
+
+def test_preprocessing_twice_is_told(derivatives, settings, tmp_path, caplog):
+    list_runs(settings(path=tmp_path / "data", derivatives=str(derivatives)), ".")
+    assert "are preprocessed again by backend native" in caplog.text
 
 
 def test_all_spaces_are_runs_of_their_own_on_one_side_of_the_split(derivatives, settings, tmp_path):

@@ -4,7 +4,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.ndimage import affine_transform, gaussian_filter
+from scipy.ndimage import affine_transform, gaussian_filter, map_coordinates
 from scipy.spatial.transform import Rotation
 
 from dca.errors import ImageError, InputError
@@ -13,6 +13,7 @@ from dca.preprocess.resample import OnGrid, resample
 from dca.preprocess.rigid import PARAMETERS, grid_centre, matrices_from_parameters
 from dca.preprocess.run import preprocess_run
 from dca.preprocess.template import SPACE, template_image, template_mask, template_on
+from dca.preprocess.warp import volume_ratio, warp_to_template
 
 GRID = (34, 40, 30)
 LENGTH = 3
@@ -67,7 +68,7 @@ def test_a_head_far_away_is_found_by_its_centre_of_mass(shift):
     data, brain = epi_of_template(), epi_of_template() > 20
     far = EPI.copy()
     far[:3, 3] += shift
-    found = align((data, EPI), (data, far), brain, affine=False, subject="far")
+    found = align((data, EPI), brain, (data, far), affine=False, subject="far")
     np.testing.assert_allclose(found[:3, 3], shift, atol=0.5)
     np.testing.assert_allclose(found[:3, :3], np.eye(3), atol=0.01)
 
@@ -75,7 +76,7 @@ def test_a_head_far_away_is_found_by_its_centre_of_mass(shift):
 def test_images_that_cannot_be_registered_are_told(tmp_path):
     empty = np.zeros(GRID, np.float32)
     with pytest.raises(ImageError, match="cannot be registered"):
-        align((epi_of_template(), EPI), (empty, EPI), np.zeros(GRID, bool), affine=False, subject="mean.nii")
+        align((epi_of_template(), EPI), np.zeros(GRID, bool), (empty, EPI), affine=False, subject="mean.nii")
 
 
 @pytest.fixture
@@ -142,6 +143,68 @@ def test_a_registration_that_went_astray_is_told(run):
     np.savetxt(names[2], far)
     with pytest.raises(ImageError, match="registration went astray"):
         resample(*names, source, moved(folder), voxel_mm=8)
+
+
+@pytest.fixture(scope="module")
+def warped(tmp_path_factory):
+    """A head that is the template, bent by 4 mm RMS and then moved; the truth, and what was found."""
+    template = template_image(2)
+    brain = np.asarray(template_mask(2).dataobj) > 0
+    rng = np.random.default_rng(4)
+    bend = np.stack([gaussian_filter(rng.standard_normal(template.shape), 12) for _ in range(3)], axis=-1)
+    bend *= 4 / np.sqrt(np.square(bend[brain]).sum(axis=1).mean())
+    # The head shows at y what the template has at x, where y = A (x + bend(x)): x by iteration.
+    inverse, to_index = np.linalg.inv(true_affine()), np.linalg.inv(template.affine)
+    goal = np.moveaxis(np.indices(GRID), 0, -1) @ EPI[:3, :3].T + EPI[:3, 3]
+    goal = goal @ inverse[:3, :3].T + inverse[:3, 3]
+    point = goal
+    for _ in range(10):
+        at = np.moveaxis(point @ to_index[:3, :3].T + to_index[:3, 3], -1, 0)
+        bent = [map_coordinates(bend[..., axis], at, order=1, mode="nearest") for axis in range(3)]
+        point = goal - np.stack(bent, axis=-1)
+    at = np.moveaxis(point @ to_index[:3, :3].T + to_index[:3, 3], -1, 0)
+    data = np.asarray(template.dataobj)
+    data = gaussian_filter(np.where(data > 0.05, 1.3 - data / data.max(), 0) * 100, 1.5)
+    head = map_coordinates(data, at, order=1) + rng.normal(0, 1, GRID)
+    inside = map_coordinates(brain.astype(np.float32), at, order=1) > 0.5
+    folder = tmp_path_factory.mktemp("warped")
+    nib.save(nib.Nifti1Image(head.astype(np.float32), EPI), folder / "mean.nii.gz")
+    nib.save(nib.Nifti1Image(inside.astype(np.uint8), EPI), folder / "mask.nii.gz")
+    np.savetxt(folder / "true.txt", true_affine())
+    names = [folder / name for name in ("mean.nii.gz", "mask.nii.gz", "true.txt", "warp.nii.gz")]
+    return folder, bend[brain], brain, warp_to_template(*names)
+
+
+def test_a_deformation_is_found_without_folding(warped):
+    folder, truth, brain, record = warped
+    image = nib.load(folder / "warp.nii.gz")
+    assert image.shape == (*template_image(2).shape, 1, 3)
+    found = np.asarray(image.dataobj)[:, :, :, 0][brain]
+    left = np.sqrt(np.square(found - truth).sum(axis=1).mean())
+    assert left < 2.8  # of 4 mm
+    assert record["volume_ratio"][0] > 0.2 and record["warnings"] == [] and record["space"] == SPACE
+    assert record["largest_displacement_mm"] == pytest.approx(np.linalg.norm(found, axis=1).max())
+
+
+def test_the_ratio_of_volumes_is_that_of_the_field():
+    affine = np.diag([-2.0, 3, 4, 1])
+    points = np.moveaxis(np.indices((5, 6, 7)), 0, -1) @ affine[:3, :3].T
+    stretch = np.array([[0.1, 0.05, 0], [0, -0.2, 0], [0.3, 0, 0.4]])
+    np.testing.assert_allclose(volume_ratio(points @ stretch.T, affine), 1.1 * 0.8 * 1.4)
+
+
+def test_a_field_is_followed_before_the_matrix(run):
+    folder, source = run
+    names = [folder / name for name in ("bold.nii.gz", "motion.tsv", "true.txt", "out.nii.gz")]
+    resample(*names, source, moved(folder), voxel_mm=8)
+    grid, expected = template_image(8), np.asarray(nib.load(names[3]).dataobj)
+    field = np.zeros((*template_image(2).shape, 1, 3), np.float32)
+    field[..., 1] = 8  # one voxel to the front
+    nib.save(nib.Nifti1Image(field, template_image(2).affine), folder / "warp.nii.gz")
+    resample(*names, source, moved(folder), voxel_mm=8, warp=folder / "warp.nii.gz")
+    found = np.asarray(nib.load(names[3]).dataobj)
+    assert grid.affine[1, 1] == 8
+    np.testing.assert_allclose(found[:, 2:-3], expected[:, 3:-2], atol=1e-3)
 
 
 def test_motion_of_another_run_is_refused(run):

@@ -1,4 +1,4 @@
-"""Backend fsl in the real workflow, with stand-ins for FSL's programs."""
+"""Backend fsl in the real workflow, with stand-ins for FSL's programs; beside it, native normalisation."""
 
 import nibabel as nib
 import numpy as np
@@ -91,6 +91,25 @@ def test_registered_runs_are_resampled_once_to_the_template(new_study, fsl, shor
     with Shard(study.results / f"signals/{RUN}.h5") as shard:
         assert shard.space == "MNI152NLin6Asym"
     assert [path.name for path in folder.glob("*_bold.nii.gz")] == ["desc-preproc_bold.nii.gz"]
+
+
+def test_native_with_a_deformation_ends_on_the_same_kind_of_grid(new_study, short_dataset):
+    study = new_study(
+        {"results": "results"},
+        input={"source": "bids", "path": str(short_dataset), "validation": 0},
+        preprocess={"registration": "nonlinear", "template_mm": 8, "regress": "motion6"},
+    )
+    study.snakemake(*PREPROCESSED)
+    folder = study.results / "preprocess" / RUN
+    template = load_mni152_template(resolution=8)
+    images = [nib.load(folder / f"{name}.nii.gz") for name in ("desc-preproc_bold", "mask", "mean")]
+    assert {image.shape[:3] for image in images} == {template.shape}
+    summary = read_json(folder / "summary.json")
+    steps = [step["step"] for step in summary["steps"]]
+    assert steps[:6] == ["motion", "mask", "bias", "register", "warp", "resample"]
+    assert summary["space"] == "MNI152NLin2009aSym" and summary["mask_in_template_percent"] > 80
+    with Shard(study.results / f"signals/{RUN}.h5") as shard:
+        assert shard.space == "MNI152NLin2009aSym"
 
 
 def test_missing_programs_are_one_line_before_anything_runs(new_study, monkeypatch, tmp_path):

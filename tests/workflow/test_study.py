@@ -12,6 +12,8 @@ import pytest
 from dca.config import ROOT
 from dca.files import read_json, read_tsv
 from dca.inputs import read_runs
+from dca.signals import Shard
+from dca.simulate.layout import TR, bold_path, events_path
 
 pytestmark = [
     pytest.mark.workflow,
@@ -21,6 +23,7 @@ pytestmark = [
 ]
 
 RUN = "sub-01_task-motor"
+SHORTER = 200  # volumes
 EVENTS = ["cue", "left-finger", "left-toe", "right-finger", "right-toe", "tongue"]
 # Everything here follows from inputs and seeds; training by Downpour and what follows from it does not.
 DETERMINISTIC = ["inputs.tsv", "signals/*.h5", "glm/*/*_z.nii.gz", "decompose/raw/*/dictionary.tsv"]
@@ -110,23 +113,97 @@ def test_other_limits_of_motion_rebuild_the_pages_alone(study):
     assert planned == {"report/01.html", "report/02.html", "report/index.html"}
 
 
-def test_a_run_over_the_limits_is_left_out_if_so_set(new_study):
-    settings = {"demo": {"subjects": 3}, "input": {"validation": ["03"]}}
+@pytest.fixture(scope="module")
+def spoilt(study, tmp_path_factory):
+    """The small study's images, and a third subject's that is shorter and full of noise."""
+    folder = tmp_path_factory.mktemp("spoilt")
+    shutil.copytree(study.results / "demo", folder, dirs_exist_ok=True)
+    source, target = (folder / f"sub-{n}" / "func" for n in ("01", "03"))
+    target.mkdir(parents=True)
+    for path in source.iterdir():
+        shutil.copy(path, target / path.name.replace("sub-01", "sub-03"))
+    bold = bold_path(folder, "03")
+    image = nib.load(bold)
+    noise = np.random.default_rng(0).normal(0, 20, (*image.shape[:3], SHORTER))
+    nib.save(nib.Nifti1Image(image.get_fdata()[..., :SHORTER] + noise, image.affine, image.header), bold)
+    events = read_tsv(events_path(folder, "03"))
+    within = events["onset"] + events["duration"] < SHORTER * TR
+    events[within].to_csv(events_path(folder, "03"), sep="\t", index=False)
+    return folder
+
+
+def test_a_run_over_the_limits_has_no_part_in_the_study_if_so_set(study, new_study, spoilt):
+    good = [read_json(path)["tsnr_median"] for path in study.results.glob("preprocess/*/summary.json")]
+    settings = {
+        "input": {"source": "bids", "path": str(spoilt), "validation": ["02"]},
+        "preprocess": {"limits": {"tsnr": min(good) / 2}, "exclude_over_limits": True},
+        "signals": {"length": "crop"},
+        "train": {"mode": "single", "max_steps": 5},
+        "decompose": {"setups": ["raw"]},
+    }
     other = new_study(**settings)
-    other.snakemake("preprocess")
-    found = {n: read_json(next(other.results.glob(f"preprocess/sub-0{n}*/summary.json"))) for n in (1, 2, 3)}
-    means = {n: summary["mean_fd_mm"] for n, summary in found.items()}
-    limit = (means[1] + means[2]) / 2
-    left_out = {n for n, mean in means.items() if mean > limit}
-    other.configure(**settings, preprocess={"limits": {"mean_fd_mm": limit}, "exclude_over_limits": True})
-    other.snakemake("results/preprocess/included.tsv")
-    planned = other.planned()
-    for n in (1, 2, 3):
-        run = f"sub-0{n}_task-motor"
-        later = {f"signals/{run}.h5", f"glm/{run}/design.tsv", f"decompose/raw/{run}/maps.nii.gz"}
-        assert later <= planned if n not in left_out else not later & planned
-        assert f"report/0{n}.html" in planned
-    assert len(left_out & {1, 2}) == 1 and "train/summary.json" in planned
+    other.snakemake("results/signals/sub-01_task-motor.h5")
+    with Shard(other.results / "signals/sub-01_task-motor.h5") as shard:
+        assert shard.length == 284  # though the run that is left out is shorter
+    other.snakemake()
+    kept = {"sub-01_task-motor", "sub-02_task-motor"}
+    assert {path.stem for path in other.results.glob("signals/*.h5")} == kept
+    left = [path for path in other.results.rglob("*sub-03*") if path.is_file()]
+    assert {path.relative_to(other.results).parts[0] for path in left} <= {"logs", "benchmarks", "preprocess"}
+    assert set(read_tsv(other.results / "compare/pcc.tsv")["run_id"]) == kept
+    table = read_tsv(other.results / "preprocess/included.tsv").set_index("run_id")
+    assert table["included"].to_dict() == {f"sub-0{n}_task-motor": int(n < 3) for n in (1, 2, 3)}
+    index, page = ((other.results / f"report/{name}.html").read_text() for name in ("index", "03"))
+    assert "2 of 3 in" in index and "1 left out, beyond the limits: sub-03_task-motor" in index
+    assert "median temporal SNR" in table.loc["sub-03_task-motor", "reasons"]
+    assert "Left out of training, GLM and comparison:" in page
+    assert other.planned() == set()
+
+
+@pytest.fixture(scope="module")
+def fmriprep(study, tmp_path_factory):
+    """What fMRIPrep would have made of the small study's first subject, by its names."""
+    folder, made = tmp_path_factory.mktemp("fmriprep"), study.results / "preprocess" / RUN
+    func = folder / "sub-01" / "func"
+    func.mkdir(parents=True)
+    (folder / "dataset_description.json").write_text(
+        '{"Name": "x", "BIDSVersion": "1.9.0", "DatasetType": "derivative"}'
+    )
+    stem = func / RUN
+    shutil.copy(
+        made / "desc-preproc_bold.nii.gz", f"{stem}_space-MNI152NLin2009cAsym_desc-preproc_bold.nii.gz"
+    )
+    mask = nib.load(made / "mask.nii.gz")
+    inside = np.asarray(mask.dataobj) * (np.arange(mask.shape[2]) > mask.shape[2] // 2)  # no mask of our own
+    nib.save(
+        nib.Nifti1Image(inside.astype(np.uint8), mask.affine),
+        f"{stem}_space-MNI152NLin2009cAsym_desc-brain_mask.nii.gz",
+    )
+    table = read_tsv(made / "confounds.tsv").drop(columns="std_dvars").assign(rmsd=0.5)
+    table.to_csv(f"{stem}_desc-confounds_timeseries.tsv", sep="\t", index=False, na_rep="n/a")
+    return folder, inside > 0
+
+
+@pytest.mark.parametrize("raw", [True, False], ids=["beside the raw dataset", "alone"])
+def test_derivatives_of_fmriprep_are_used_as_they_are(study, new_study, fmriprep, raw):
+    folder, inside = fmriprep
+    demo = study.results / "demo"
+    events = folder / "sub-01" / "func" / f"{RUN}_events.tsv"
+    if not raw:
+        shutil.copy(events_path(demo, "01"), events)
+    source = {"source": "bids", "path": str(demo) if raw else None, "derivatives": str(folder)}
+    other = new_study(input=source | {"participants": ["01"]}, preprocess={"backend": "none"})
+    other.snakemake("glm") if raw else other.snakemake(f"results/preprocess/{RUN}/confounds.tsv")
+    table = read_tsv(other.results / "preprocess" / RUN / "confounds.tsv")
+    given = read_tsv(folder / "sub-01" / "func" / f"{RUN}_desc-confounds_timeseries.tsv")
+    assert table[list(given)].equals(given) and {"rmsd", "std_dvars"} <= set(table)
+    (run,) = read_runs(other.results / "inputs.tsv")
+    assert list(run.events) == EVENTS and run.space == "MNI152NLin2009cAsym"
+    if raw:
+        with Shard(other.results / f"signals/{RUN}.h5") as shard:
+            assert shard.n_voxels == inside.sum() and shard.space == "MNI152NLin2009cAsym"
+        z = np.asarray(nib.load(other.results / f"glm/{RUN}/tongue_z.nii.gz").dataobj)
+        assert (np.isfinite(z) & (z != 0)).sum() == inside.sum()
 
 
 def test_native_and_fsl_plan_the_same_files_from_the_same_settings(new_study, fsl_standins, monkeypatch):
@@ -183,6 +260,10 @@ def test_the_standard_place_of_the_snakefile_works_too(study):
         ({"input": {"source": "bids", "path": "nowhere"}}, "nowhere"),
         ({"input": {"source": "bids", "path": None}}, "input.path"),
         ({"results": "out{run_id}"}, "has a word in braces"),
+        (
+            {"preprocess": {"regress": "motion24_compcor"}},
+            "regress: motion24_compcor needs a T1w image of every",
+        ),
         ({"model": {"filters": [5, 3]}}, "has 4 feature counts, 2 filter lengths"),
         ({"glm": {"contrasts": {"x": {"cue": 0}}}}, "has no weight other than 0"),
     ],
@@ -212,6 +293,7 @@ def image(path, volumes):
     [
         ("data{run_id}", 40, "has a word in braces"),
         ("data", 20, "fewer than the 32 volumes that the model needs: sub-01_task-rest (20)"),
+        ("data", 1, "sub-01_task-rest_bold.nii.gz: holds no time series (shape 4×4×4×1)"),
     ],
 )
 def test_bad_inputs_get_one_clear_line(new_study, folder, volumes, message):
@@ -224,6 +306,33 @@ def test_bad_inputs_get_one_clear_line(new_study, folder, volumes, message):
     lines = [line for line in (done.stdout + done.stderr).splitlines() if message in line]
     assert len(lines) == 1, done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_images_that_show_nothing_are_named_with_run_and_step(new_study):
+    study = new_study({"results": "results"}, input={"source": "bids", "path": "data"})
+    data = study.folder / "data"
+    data.mkdir()
+    (data / "dataset_description.json").write_text('{"Name": "small", "BIDSVersion": "1.8.0"}')
+    for label in ("still", "cut"):
+        image(bold_path(data, label), 40)
+    still, cut = bold_path(data, "still"), bold_path(data, "cut")
+    spread = nib.load(still)
+    nib.save(nib.Nifti1Image(np.full(spread.shape, 7, np.float32), spread.affine, spread.header), still)
+    cut.write_bytes(cut.read_bytes()[:5000])
+    done = study.snakemake("--keep-going", "preprocess", check=False)
+    assert done.returncode != 0
+    said = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("dca: ")]
+    assert len(said) == 2, done.stdout + done.stderr
+    for label, problem in (
+        ("still", "does not change over time"),
+        ("cut", "is truncated or damaged at volume"),
+    ):
+        name = f"sub-{label}_task-motor"
+        (line,) = [line for line in said if f"{name}_bold.nii.gz: {problem}" in line]
+        assert f"preprocess/{name}.motion.log" in line
+        log = (study.results / "logs" / "preprocess" / f"{name}.motion.log").read_text()
+        assert "Traceback" in log and problem in log
+    assert list(study.results.glob("preprocess/*/*.nii.gz")) == []
 
 
 def test_a_results_folder_that_cannot_be_made_gets_one_clear_line(new_study):

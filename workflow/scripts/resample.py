@@ -13,5 +13,6 @@ with job(snakemake.log[0], snakemake.threads):
         OnGrid(files.mask, files.mean, files.get("bias")),
         OnGrid(out.mask, out.mean, out.get("bias")),
         voxel_mm=snakemake.params.voxel_mm,
+        warp=files.get("warp"),
     )
     write_json(out.record, record)

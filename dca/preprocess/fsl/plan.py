@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dca.errors import ConfigError, InputError
-from dca.inputs.run import Run
-from dca.preprocess.anatomy import find_t1w
+from dca.errors import ConfigError
+from dca.preprocess.anatomy import require_t1w
 
 Settings = Mapping[str, Any]
 
@@ -61,14 +60,15 @@ def normalised(settings: Settings) -> bool:
     return settings["registration"] != "none"
 
 
-def check_plan(settings: Settings, runs: Iterable[Run], source: str) -> None:
+def check_plan(settings: Settings, t1w: Mapping[str, Path | None], source: str) -> None:
     """Refuse settings that contradict each other or the study.
 
     Parameters
     ----------
     settings : mapping
         Section ``preprocess`` of the settings.
-    runs : iterable of Run
+    t1w : mapping
+        Subject label to its T1w image, None without.
     source : str
         What to name in an error: the user's file.
 
@@ -77,7 +77,7 @@ def check_plan(settings: Settings, runs: Iterable[Run], source: str) -> None:
     ConfigError
         If settings exclude each other, or the coefficient file does not exist.
     InputError
-        If a run has no T1w image and the settings need one.
+        If a subject has no T1w image and the settings need one.
     """
     own = settings["fsl"]
     if own["mode"] == "feat" and (resampled(settings) or own["bbr"]):
@@ -97,12 +97,7 @@ def check_plan(settings: Settings, runs: Iterable[Run], source: str) -> None:
             f"setting `preprocess.fsl.gradient_coefficients` names no file: {coefficients}",
             "give the path of the scanner's coefficient file",
         )
-    if settings["registration"] == "nonlinear" or own["bbr"]:
-        bare = [run.run_id for run in runs if find_t1w(run.bold) is None]
-        if bare:
-            raise InputError(
-                source,
-                f"preprocess.fsl asks for FNIRT or BBR, but there is no T1w image for {bare[0]}"
-                + (f" and {len(bare) - 1} more runs" if len(bare) > 1 else ""),
-                "add sub-<label>/[ses-<label>/]anat/*_T1w.nii.gz, or set registration: affine and bbr: false",
-            )
+    if settings["registration"] == "nonlinear":
+        require_t1w(t1w, "preprocess.registration: nonlinear", "registration: affine", source)
+    if own["bbr"]:
+        require_t1w(t1w, "preprocess.fsl.bbr: true", "bbr: false", source)

@@ -1,15 +1,13 @@
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dca.config import load, merge
 from dca.errors import DCAError
-from dca.inputs import Run
 from dca.preprocess.fsl.plan import check_plan, records, steps
 
 DEFAULTS = load()["preprocess"]
-RUN = Run("sub-01_task-x", "01", None, "x", None, "train", 2.0, 100, Path("x"), None, (), None, None, None)
+T1W = {"01": Path("sub-01_T1w.nii.gz")}
 
 
 def settings(**changes):
@@ -51,19 +49,17 @@ def test_records_are_those_of_all_steps_once():
         ({"mode": "feat", "gradient_coefficients": "x"}, "neither unwarps gradients nor normalises"),
         ({"bbr": True}, "without a registration"),
         ({"gradient_coefficients": "nowhere.grad"}, "names no file: nowhere.grad"),
-        ({"registration": "nonlinear"}, "no T1w image for sub-03"),
-        ({"registration": "affine", "bbr": True}, "no T1w image for sub-03"),
+        ({"registration": "nonlinear"}, "registration: nonlinear needs a T1w image of every subject, and"),
+        ({"registration": "affine", "bbr": True}, "there is none of 03; add"),
     ],
 )
-def test_settings_that_cannot_be_followed_are_refused_in_one_line(dataset, changes, message):
-    run = replace(RUN, run_id="sub-03", bold=dataset / "sub-03/func/sub-03_bold.nii.gz")
+def test_settings_that_cannot_be_followed_are_refused_in_one_line(changes, message):
     with pytest.raises(DCAError) as caught:
-        check_plan(settings(**changes), [run], "my.yaml")
+        check_plan(settings(**changes), T1W | {"03": None}, "my.yaml")
     assert message in str(caught.value) and str(caught.value).startswith("my.yaml: ")
 
 
-def test_settings_that_can_be_followed_pass(dataset):
-    run = replace(RUN, bold=dataset / "sub-01/func/sub-01_bold.nii.gz")
-    check_plan(settings(registration="nonlinear", bbr=True), [run], "my.yaml")
-    check_plan(settings(registration="affine"), [RUN], "my.yaml")
-    check_plan(settings(mode="feat"), [RUN], "my.yaml")
+def test_settings_that_can_be_followed_pass():
+    check_plan(settings(registration="nonlinear", bbr=True), T1W, "my.yaml")
+    check_plan(settings(registration="affine"), {"01": None}, "my.yaml")
+    check_plan(settings(mode="feat"), {"01": None}, "my.yaml")
