@@ -13,9 +13,9 @@ folder, with the arguments that Snakemake had, after two dashes:
 
   dca resume -- -s <clone>/Snakefile --configfile my.yaml --profile <clone>/slurm --profile mysite
 
-It cancels the study's jobs that are still in Slurm's queue (a training leaves a checkpoint
-first), or waits for them, unlocks the folder, and becomes that snakemake with
---rerun-incomplete."""
+It tries the arguments in a dry run, cancels the study's jobs that are still in Slurm's queue (a
+training leaves a checkpoint first) or waits for them, unlocks the folder, and becomes that
+snakemake with --rerun-incomplete."""
 
 
 def register(groups: Any) -> None:
