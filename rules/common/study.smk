@@ -42,6 +42,9 @@ try:
 except DCAError as error:
     raise WorkflowError(str(error)) from None
 
+# For envs/*.post-deploy.sh.
+os.environ["DCA_CLONE"] = str(settings.ROOT)
+
 RUNS = {run.run_id: run for run in runs}
 SUBJECTS = sorted({run.subject for run in runs})
 SETUPS = config["decompose"]["setups"]
