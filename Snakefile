@@ -18,6 +18,7 @@ include: "rules/common/fsl.smk"
 include: "rules/common/steps.smk"
 include: "rules/common/resources.smk"
 include: "rules/common/groups.smk"
+include: "rules/common/group_jobs.smk"
 
 
 wildcard_constraints:
