@@ -98,5 +98,9 @@ include: "rules/compare.smk"
 include: "rules/report.smk"
 
 
+onsuccess:
+    Checkpoints(f"{RESULTS}/train", "").forget_ended()
+
+
 onerror:
     print(failures.summary(log if isinstance(log, list) else [log]), file=sys.stderr)

@@ -61,18 +61,20 @@ async def postprocess(group, error=False, **settings):
             await job.postprocess(error=job not in group.finished, check_output_mtime=False, **settings)
 
 
-async def find_finished(group):
-    """Jobs of a group that failed which finished all the same."""
-    persistence, found = group.dag.workflow.persistence, set(finished(group))
+async def find_finished(group, but=frozenset()):
+    """Jobs of a group that failed which finished all the same; never all, for there is something to submit."""
+    persistence, found = group.dag.workflow.persistence, set(finished(group)) - but
     persistence._clear_cache()
     for level in reversed(group.toposorted):
-        for job in level:
+        for job in set(level) - but:
             users = {user for user in group.dag.depending[job] if user in group}
             passed_on = bool(users) and users <= found
             files = [file for file in job.output if not (passed_on and is_flagged(file, "temp"))]
             under_way = await persistence.incomplete(job)
             if not under_way and all(made_since(file, group.submitted) for file in files):
                 found.add(job)
+    if len(found) == len(group.jobs):
+        return await find_finished(group, but=frozenset(group.toposorted[-1]))
     return frozenset(found)
 
 

@@ -12,6 +12,7 @@ from dca.cluster import failures
 from dca.errors import DCAError, InputError
 from dca.model.study import check_runs
 from dca.simulate import layout
+from dca.train.checkpoint import Checkpoints
 
 
 def refuse_wildcards(*paths):

@@ -64,11 +64,11 @@ def test_a_job_that_does_not_end_is_named(queue, monkeypatch, told_to_end, state
     monkeypatch.setattr(slurm, "ENDING_S", 0)
     lines = queue / "queue"
     lines.write_text(lines.read_text().replace("8|PENDING", f"8|{state}"))
-    looks = iter(range(1, 5))
-    monkeypatch.setattr(slurm.time, "sleep", lambda _: next(looks, None) or lines.write_text(""))
+    ending = None if stuck else subprocess.Popen(["sh", "-c", f"sleep 0.5; : > {lines}"])
     named = pytest.raises(ToolError, match=f"job {stuck}.*has not ended in 0 s") if stuck else nullcontext()
     with named:
-        slurm.wait_until_gone(queue / "study", told_to_end)
+        slurm.wait_until_gone(queue / "study", told_to_end, tick_s=0.01)
+    assert ending is None or ending.wait() == 0
 
 
 def test_nothing_is_cancelled_if_snakemake_cannot_go_on(queue, monkeypatch):
