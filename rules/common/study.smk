@@ -44,7 +44,7 @@ except DCAError as error:
     raise WorkflowError(str(error)) from None
 
 # For envs/*.post-deploy.sh.
-os.environ["DCA_CLONE"] = str(settings.ROOT)
+os.environ.update(DCA_CLONE=str(settings.ROOT))
 
 RUNS = {run.run_id: run for run in runs}
 SUBJECTS = sorted({run.subject for run in runs})
