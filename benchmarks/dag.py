@@ -34,6 +34,8 @@ def finish(scheduler):
     async def all_jobs():
         for level in dag.toposorted():
             for job in level:
+                if all(map(dag.workflow.persistence.metadata, job.output)):
+                    continue  # by an earlier call
                 for file in job.output:
                     if not is_flagged(file, "temp"):
                         Path(file).parent.mkdir(parents=True, exist_ok=True)
