@@ -2,6 +2,9 @@
 SHELL := /bin/bash
 PYTHON ?= python3.11
 CORES ?= $(shell nproc)
+# MPI=1: Horovod with MPI besides Gloo; what was built stays until the other is asked for (MPI=0).
+MPI ?= $(if $(wildcard .venv/.horovod-mpi),1)
+HOROVOD := .venv/.horovod$(if $(filter 1,$(MPI)),-mpi)
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONNOUSERSITE := 1
@@ -13,7 +16,7 @@ SNAKEMAKE = snakemake -c$(CORES) --rerun-incomplete \
 step = @start=$$SECONDS; echo "== $(1)"; $(2) && echo "== $(1): $$((SECONDS - start)) s"
 
 .DEFAULT_GOAL := help
-.PHONY: help env dev horovod demo resume test lint types unit lock clean
+.PHONY: help env envs dev horovod demo resume test lint types unit lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -26,7 +29,9 @@ resume:  ## Go on after an interruption: unlock, then finish what is missing
 	@snakemake --unlock
 	$(call step,resume,$(SNAKEMAKE) -- all)
 
-env: .venv/.horovod  ## Make .venv with everything locked, and Horovod
+env: $(HOROVOD)  ## Make .venv with everything locked, and Horovod (MPI=1: with MPI)
+
+envs: env
 
 dev: env .venv/.dev
 
@@ -43,9 +48,9 @@ types:  ## Static types
 unit:  ## The tests alone, fastest first
 	$(call step,pytest,python -m pytest -n $(CORES) --dist loadgroup $(PYTEST))
 
-horovod:  ## Try again to build Horovod
-	@rm -f .venv/.horovod
-	@$(MAKE) --no-print-directory .venv/.horovod
+horovod:  ## Try again to build Horovod (MPI=1: with MPI, MPI=0: without)
+	@rm -f .venv/.horovod .venv/.horovod-mpi
+	@$(MAKE) --no-print-directory $(HOROVOD) MPI=$(MPI)
 
 lock:  ## Resolve envs/*.in anew (needs uv)
 	cd envs && for name in requirements requirements-dev; do \
@@ -67,7 +72,7 @@ clean:  ## Remove the environment and all results
 	@touch $@
 
 # A failed build is said once and not tried at each call again: `make horovod` does.
-.venv/.horovod: envs/horovod.txt envs/horovod.patch envs/build_horovod.sh .venv/.locked
-	$(call step,Horovod,envs/build_horovod.sh $(BIN)/python) || \
+.venv/.horovod .venv/.horovod-mpi: envs/horovod.txt envs/horovod.patch envs/build_horovod.sh .venv/.locked
+	$(call step,Horovod,envs/build_horovod.sh $(BIN)/python $(if $(findstring mpi,$@),mpi,gloo)) || \
 	  echo "Horovod is missing: training runs in one process. See: dca doctor" >&2
-	@touch $@
+	@rm -f .venv/.horovod .venv/.horovod-mpi && touch $@

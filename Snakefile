@@ -18,6 +18,7 @@ include: "rules/common/fsl.smk"
 include: "rules/common/steps.smk"
 include: "rules/common/resources.smk"
 include: "rules/common/groups.smk"
+include: "rules/common/group_jobs.smk"
 
 
 wildcard_constraints:
@@ -95,6 +96,10 @@ include: "rules/decompose.smk"
 include: "rules/glm.smk"
 include: "rules/compare.smk"
 include: "rules/report.smk"
+
+
+onsuccess:
+    Checkpoints(f"{RESULTS}/train", "").forget_ended()
 
 
 onerror:

@@ -1,22 +1,39 @@
 #!/usr/bin/env bash
-# Build Horovod (Gloo only) against the TensorFlow of a virtual environment and install it there.
-#   envs/build_horovod.sh PYTHON
+# Build Horovod against the TensorFlow of a virtual environment and install it there: with Gloo alone, or with
+# MPI too, which needs an MPI with its headers (Debian: libopenmpi-dev, openmpi-bin) here, and its library wherever
+# it runs.
+#   envs/build_horovod.sh PYTHON [mpi]
+# With HOROVOD_GPU_OPERATIONS=NCCL, CUDA and NCCL in the environment, Horovod's own build takes them in (not tried).
 # The wheel is built once and kept in ${XDG_CACHE_HOME:-~/.cache}/dca, by everything it depends on.
 set -euo pipefail
 python=$(realpath -s "$1")
+with=${2:-gloo}
+[[ $with =~ ^(gloo|mpi)$ ]] || { echo "horovod: '$with' is neither gloo nor mpi" >&2; exit 1; }
+mpicxx=
+if [ "$with" = mpi ]; then
+  # The compiler's wrapper alone does not do: on Debian it comes without the headers.
+  echo '#include <mpi.h>' | mpicxx -x c++ -E - >/dev/null 2>&1 || {
+    echo "horovod: there is no MPI to build with; install one (Debian: libopenmpi-dev openmpi-bin), then run: make horovod MPI=1" >&2
+    exit 1
+  }
+  mpicxx=$(command -v mpicxx)
+fi
 here=$(cd "$(dirname "$0")" && pwd)
 
 # -march differs between machines, and a shared home is seen by many of them.
-key=$("$python" - "$here"/horovod.{txt,patch} <<'PY'
+key=$("$python" - "${mpicxx:+$(mpicxx -show)}${HOROVOD_GPU_OPERATIONS:-}" "$here"/horovod.{txt,patch} <<'PY'
 import hashlib, importlib.metadata, pathlib, platform, sys, sysconfig
 cpu = pathlib.Path("/proc/cpuinfo")
 flags = next((line for line in cpu.read_text().splitlines() if line.startswith("flags")), "") if cpu.exists() else ""
-recipe = "".join(pathlib.Path(p).read_text() for p in sys.argv[1:])
+recipe = "".join(pathlib.Path(p).read_text() for p in sys.argv[2:]) + sys.argv[1]
 identity = hashlib.sha256((flags + recipe + sysconfig.get_platform()).encode()).hexdigest()[:12]
-print(f"tf{importlib.metadata.version('tensorflow-cpu')}-py{platform.python_version()}-{identity}")
+tensorflow = next(
+    d.version for d in importlib.metadata.distributions() if d.name in ("tensorflow-cpu", "tensorflow")
+)
+print(f"tf{tensorflow}-py{platform.python_version()}-{identity}")
 PY
 )
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/dca/horovod-$key
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/dca/horovod-$key${mpicxx:+-mpi}
 wheel() { find "$cache" -name 'horovod-*.whl' 2>/dev/null | head -n 1; }
 
 if [ -z "$(wheel)" ]; then
@@ -46,9 +63,9 @@ for part in re.split(r"^--- a/.*\n\+\+\+ b/", pathlib.Path(sys.argv[1]).read_tex
         text = text.replace(old, new)
     source.write_text(text)
 PY
+    if [ -n "$mpicxx" ]; then export HOROVOD_WITH_MPI=1; else export HOROVOD_WITHOUT_MPI=1; fi
     CMAKE_POLICY_VERSION_MINIMUM=3.5 MAKEFLAGS=-j$(nproc) \
-      HOROVOD_WITH_TENSORFLOW=1 HOROVOD_WITHOUT_PYTORCH=1 HOROVOD_WITHOUT_MXNET=1 \
-      HOROVOD_WITH_GLOO=1 HOROVOD_WITHOUT_MPI=1 \
+      HOROVOD_WITH_TENSORFLOW=1 HOROVOD_WITHOUT_PYTORCH=1 HOROVOD_WITHOUT_MXNET=1 HOROVOD_WITH_GLOO=1 \
       "$python" -m pip wheel -v --no-deps --no-build-isolation . -w "$work/wheels"
   ) >"$log" 2>&1 &
   build=$!

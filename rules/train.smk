@@ -29,6 +29,7 @@ rule train_model:
     resources:
         mem_mb=mem_mb(2000 + 1500 * (config["train"]["workers"] + config["train"]["servers"])),
         runtime=runtime(60, 600),
+        attempt=lambda wildcards, attempt: attempt if workflow.remote_exec else 0,
     params:
         model=config["model"],
         train=TRAINED_BY,

@@ -9,6 +9,14 @@ from pathlib import Path
 
 import pytest
 
+
+def has_mpi() -> bool:
+    """Whether Horovod was built with MPI; it is not imported, for that takes seconds."""
+    found = importlib.util.find_spec("horovod")
+    libraries = Path(found.origin).parent.glob("tensorflow/mpi_lib*.so") if found else []
+    return any(b"libmpi.so" in library.read_bytes() for library in libraries)
+
+
 SLURM = ("slurmctld", "slurmd", "munged", "sbatch")
 # What a marker needs that a machine may lack, and the reason to skip without it.
 NEEDS = {
@@ -16,6 +24,7 @@ NEEDS = {
     "horovod": (lambda: importlib.util.find_spec("horovod"), "Horovod is not installed (make horovod)"),
     "real_data": (lambda: os.environ.get("DCA_REAL_DATA"), "DCA_REAL_DATA names no folder of datasets"),
     "openmpi": (lambda: shutil.which("mpirun"), "Open MPI is not installed"),
+    "mpi": (has_mpi, "Horovod is not built with MPI (make horovod MPI=1)"),
     "slurm": (lambda: all(map(shutil.which, SLURM)), "Slurm's daemons are not installed"),
     "gpu": (lambda: shutil.which("nvidia-smi"), "there is no GPU"),
 }

@@ -13,9 +13,9 @@ folder, with the arguments that Snakemake had, after two dashes:
 
   dca resume -- -s <clone>/Snakefile --configfile my.yaml --profile <clone>/slurm --profile mysite
 
-It cancels the study's jobs that are still in Slurm's queue (a training leaves a checkpoint
-first), or waits for them, unlocks the folder, and becomes that snakemake with
---rerun-incomplete."""
+It tries the arguments in a dry run, cancels the study's jobs that are still in Slurm's queue (a
+training leaves a checkpoint first) or waits for them, unlocks the folder, and becomes that
+snakemake with --rerun-incomplete."""
 
 
 def register(groups: Any) -> None:
@@ -35,7 +35,9 @@ def register(groups: Any) -> None:
     )
     plan.add_argument("--runs", type=_count, help="how many runs (those of the study's inputs)")
     plan.add_argument("--subjects", type=_count, help="with --runs: of how many subjects (as many)")
-    plan.add_argument("--voxels", type=_count, default=201218, help="in-mask voxels of a run (201218: 2 mm)")
+    plan.add_argument(
+        "--voxels", type=_count, help="in-mask voxels of a run (the inputs'; else 201218: 2 mm)"
+    )
     plan.add_argument("--volumes", type=_count, default=284, help="with --runs: volumes of a run (284)")
     plan.add_argument("--gpu-rate", type=_count, help="train on GPUs, each at so many series per second")
     plan.add_argument("--profile", action="append", default=[], help="site's profile, for group-components")
@@ -56,7 +58,8 @@ def _resume(arguments: argparse.Namespace) -> None:
 
 
 def _plan(arguments: argparse.Namespace) -> None:
-    from dca.cluster.plan import PROFILE, Size, group_sizes, plan
+    from dca.cluster.plan import PROFILE, VOXELS, Size, group_sizes, plan
+    from dca.cluster.voxels import voxels
     from dca.inputs import refresh
 
     config = settings(arguments)
@@ -66,12 +69,15 @@ def _plan(arguments: argparse.Namespace) -> None:
         wanted = len(set(held_out)) if isinstance(held_out, list) else round(held_out * subjects)
         number = min(max(wanted, 1), subjects - 1) if held_out else 0  # as the split of real runs
         training = arguments.runs - number * arguments.runs // subjects
-        size = Size(subjects, arguments.runs, training, arguments.voxels, arguments.volumes)
+        count, source = arguments.voxels or VOXELS, "as told"
+        size = Size(subjects, arguments.runs, training, count, arguments.volumes)
     else:
         runs = refresh(config, Path.cwd(), config["results"])
         training = sum(run.split == "train" for run in runs)
         subjects = len({run.subject for run in runs})
-        size = Size(subjects, len(runs), training, arguments.voxels, min(run.volumes for run in runs))
+        count, source = (arguments.voxels, "as told") if arguments.voxels else voxels(runs, config)
+        size = Size(subjects, len(runs), training, count, min(run.volumes for run in runs))
     groups = group_sizes([PROFILE, *arguments.profile])
     table = plan(size, config, groups, arguments.gpu_rate)
     print(table.round(1).to_string())  # noqa: T201
+    print(f"{size.runs} runs of {count} in-mask voxels ({source}) x {size.volumes} volumes.")  # noqa: T201

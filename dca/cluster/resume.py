@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -40,21 +41,15 @@ def resume(folder: str | Path, arguments: Sequence[str], wait: bool = False) -> 
     OutputError
         If a Snakemake is at work in the folder on this machine.
     DependencyError, ToolError
-        If Slurm is not there, or does not answer; if Snakemake cannot unlock the folder.
+        If Slurm is not there, does not answer, or has jobs that do not end; if Snakemake cannot go on with
+        these arguments: then nothing was cancelled.
     """
     refuse_second(folder)
+    # Before anything is cancelled: with a wrong argument nothing would come after it.
+    _snakemake(folder, ["--dry-run", "--quiet", "all", "--rerun-incomplete", *arguments])
     settle(folder, wait)
     # Only the folder's lock is taken away: the jobs it stood for are gone.
-    done = subprocess.run(
-        [*SNAKEMAKE, "--unlock", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-    )
-    if done.returncode:
-        last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
-        raise ToolError("snakemake --unlock", "".join(last) or "failed", "mend that and run again")
+    _snakemake(folder, ["--unlock", *arguments])
     os.chdir(folder)
     os.execv(SNAKEMAKE[0], [*SNAKEMAKE, "--rerun-incomplete", *arguments])
 
@@ -67,7 +62,7 @@ def settle(folder: str | Path, wait: bool) -> list[slurm.SlurmJob]:
         logger.info("%s job %s (%s, %s).", verb, job.number, job.state.lower(), job.what)
     if not wait:
         slurm.cancel(jobs)
-    slurm.wait_until_gone(folder)
+    slurm.wait_until_gone(folder, told_to_end=not wait)
     return jobs
 
 
@@ -90,11 +85,35 @@ def refuse_second(folder: str | Path) -> None:
             )
 
 
+def _snakemake(folder: str | Path, arguments: Sequence[str]) -> None:
+    """Run a Snakemake that only looks, or unlocks."""
+    done = subprocess.run(
+        [*SNAKEMAKE, *arguments], cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL
+    )
+    if done.returncode:
+        last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
+        raise ToolError(
+            f"snakemake {arguments[0]}", "".join(last).strip() or "failed", "mend that and run again"
+        )
+
+
 def _is_snakemake(words: Sequence[str]) -> bool:
     """Whether a command line is that of a Snakemake that a user started: not that of one of its jobs."""
-    program = [Path(word).name for word in words[:3]]
-    python = "".join(program[:1]).startswith("python")
-    called = program[:1] == ["snakemake"] or (
-        python and (program[1:2] == ["snakemake"] or list(words[1:3]) == ["-m", "snakemake"])
-    )
-    return called and "--target-jobs" not in words
+    name = Path(words[0]).name if words else ""
+    called = _program(words[1:]) if name.startswith("python") else name
+    return called == "snakemake" and "--target-jobs" not in words
+
+
+def _program(words: Sequence[str]) -> str:
+    """The script or module that Python is told to run, by its arguments; empty if it is neither."""
+    rest = iter(words)
+    for word in rest:
+        if not word.startswith("-"):
+            return Path(word).name
+        if module := re.match(r"-[bBdEhiIOPqsSuvVx?]*m(.*)", word):
+            return module[1] or next(rest, "")
+        if re.match(r"-[bBdEhiIOPqsSuvVx?]*c", word):
+            break
+        if word in ("-W", "-X", "--check-hash-based-pycs"):
+            next(rest, None)
+    return ""

@@ -16,6 +16,7 @@ from dca.errors import DependencyError, ToolError
 logger = logging.getLogger(__name__)
 
 TICK_S = 2.0
+ENDING_S = 900  # KillWait (30 s), UnkillableStepTimeout (60 s), an epilog, on a site that has longer ones
 TIMEOUT_S = 120  # of one call: a busy slurmctld takes its time
 SEPARATOR = "|"
 # Snakemake names all jobs of one call by its UUID, after a prefix that the user may choose.
@@ -68,13 +69,41 @@ def cancel(jobs: Sequence[SlurmJob]) -> None:
         _run(["scancel", *(job.number for job in jobs)])
 
 
-def wait_until_gone(folder: str | Path, tick_s: float = TICK_S) -> None:
-    """Wait until no job of the study is in the queue, those that are just ending included."""
-    told = 0
+def wait_until_gone(folder: str | Path, told_to_end: bool, tick_s: float = TICK_S) -> None:
+    """Wait until no job of the study is in the queue, those that are just ending included.
+
+    A job that runs may take as long as it likes; one that is ending, or was told to end, may not: a node
+    that hangs keeps it in the queue for ever.
+
+    Parameters
+    ----------
+    folder : path
+    told_to_end : bool
+        Whether all of them were cancelled.
+    tick_s : float
+        Seconds between looks.
+
+    Raises
+    ------
+    ToolError
+        If a job has not ended `ENDING_S` after it began to, or was told to.
+    """
+    told, since = 0, {}  # type: int, dict[str, float]
     while jobs := study_jobs(folder):
         if len(jobs) != told:
             told = len(jobs)
             logger.info("Waiting for %d job(s): %s", told, ", ".join(job.number for job in jobs[:10]))
+        now = time.monotonic()
+        since = {
+            job.number: since.get(job.number, now) for job in jobs if told_to_end or job.state == "COMPLETING"
+        }
+        if since and now - min(since.values()) > ENDING_S:
+            stuck = ", ".join(f"{job.number} ({job.state})" for job in jobs if job.number in since)
+            raise ToolError(
+                f"Slurm's job {stuck}",
+                f"has not ended in {ENDING_S} s",
+                "see its node with `scontrol show job`; when the job is gone, run this again",
+            )
         time.sleep(tick_s)
 
 

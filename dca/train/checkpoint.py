@@ -18,6 +18,7 @@ from dca.train.position import Position
 logger = logging.getLogger(__name__)
 
 KEEP = 2
+ENDED = "ended"  # beside the checkpoints of a training that has come to its end
 _META = "meta_json"
 _PLAIN = ("step", "samples", "rejected", "elapsed_s", "details")
 
@@ -106,10 +107,25 @@ class Checkpoints:
     def remove(self) -> None:
         """Delete all checkpoints, when the training is complete or starts afresh."""
         # Also what an interrupted write left, and the copies of the tables (`dca.train.history`).
-        for path in [*self._files(), *self.folder.glob(".*"), *self.folder.glob("*.tsv")]:
+        others = (path for pattern in (".*", "*.tsv", ENDED) for path in self.folder.glob(pattern))
+        for path in [*self._files(), *others]:
             path.unlink(missing_ok=True)
         if self.folder.is_dir() and not any(self.folder.iterdir()):
             self.folder.rmdir()
+
+    def mark_ended(self) -> None:
+        """Note that the training has come to its end, and leave its checkpoints.
+
+        A cluster may lose sight of a job that has just ended, or take another's end for its end. The workflow
+        manager then removes the results and starts the job again, which goes on from here.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / ENDED).touch()
+
+    def forget_ended(self) -> None:
+        """Delete all checkpoints if the training has come to its end."""
+        if (self.folder / ENDED).exists():
+            self.remove()
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob("step-*.npz"))

@@ -27,6 +27,7 @@ def train(
     *,
     threads: int | None = None,
     model_extra: Mapping[str, Any] | None = None,
+    attempt: int | None = None,
 ) -> dict[str, Any]:
     """Train the autoencoder and write ``model/``, history.tsv, timeline.tsv and summary.json.
 
@@ -48,6 +49,10 @@ def train(
         Cores for all processes together; all there are by default.
     model_extra : mapping, optional
         Written into the model's card under ``config``.
+    attempt : int, optional
+        Which attempt at this training it is, from 1, where a workflow manager counts them and may take one
+        that ended well for a failure. Checkpoints then stay after the end: a later attempt goes on from them,
+        a new first one starts afresh. By default none stay.
 
     Returns
     -------
@@ -70,7 +75,10 @@ def train(
         )  # fmt: skip
     source = Autoencoding(data, architecture)
     job = Job(source, folder, settings, settings.resolve(data.rows), seed, threads)
+    checkpoints = Checkpoints(folder, job.fingerprint)
     with sole_training(folder):
+        if attempt is None or attempt == 1:
+            checkpoints.forget_ended()
         outcome = run_mode(job)
         # Only now: TensorFlow's threads are set by the mode, before its first operation.
         from dca.model.autoencoder import build
@@ -82,7 +90,10 @@ def train(
         save_model(model, folder / "model", _card(data, job, outcome, model_extra or {}))
         summary = _summary(data, job, outcome)
         write_json(folder / "summary.json", summary)
-        Checkpoints(folder, job.fingerprint).remove()
+        if attempt is None:
+            checkpoints.remove()
+        else:
+            checkpoints.mark_ended()
     return summary
 
 

@@ -12,6 +12,7 @@ from dca.cluster import failures
 from dca.errors import DCAError, InputError
 from dca.model.study import check_runs
 from dca.simulate import layout
+from dca.train.checkpoint import Checkpoints
 
 
 def refuse_wildcards(*paths):
@@ -42,6 +43,9 @@ try:
     EVENT_SETS = inputs.event_sets(runs, config["glm"]["contrasts"], named or "--config")
 except DCAError as error:
     raise WorkflowError(str(error)) from None
+
+# For envs/*.post-deploy.sh.
+os.environ.update(DCA_CLONE=str(settings.ROOT))
 
 RUNS = {run.run_id: run for run in runs}
 SUBJECTS = sorted({run.subject for run in runs})

@@ -56,6 +56,32 @@ def test_jobs_can_be_waited_for_alone(queue):
     assert ending.wait() == 0 and not (queue / "cancelled").exists()
 
 
+@pytest.mark.parametrize(
+    ("told_to_end", "state", "stuck"),
+    [(False, "RUNNING", None), (False, "COMPLETING", "8"), (True, "RUNNING", "7 .RUNNING., 8")],
+)
+def test_a_job_that_does_not_end_is_named(queue, monkeypatch, told_to_end, state, stuck):
+    monkeypatch.setattr(slurm, "ENDING_S", 0)
+    lines = queue / "queue"
+    lines.write_text(lines.read_text().replace("8|PENDING", f"8|{state}"))
+    ending = None if stuck else subprocess.Popen(["sh", "-c", f"sleep 0.5; : > {lines}"])
+    named = pytest.raises(ToolError, match=f"job {stuck}.*has not ended in 0 s") if stuck else nullcontext()
+    with named:
+        slurm.wait_until_gone(queue / "study", told_to_end, tick_s=0.01)
+    assert ending is None or ending.wait() == 0
+
+
+def test_nothing_is_cancelled_if_snakemake_cannot_go_on(queue, monkeypatch):
+    program = queue / "snakemake"
+    program.write_text('#!/bin/sh\necho "$@" >> asked\necho "error: no such option" >&2; exit 1\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(resume, "SNAKEMAKE", (str(program),))
+    with pytest.raises(ToolError, match="snakemake --dry-run: error: no such option"):
+        resume.resume(queue / "study", ["--wrong"])
+    assert (queue / "study/asked").read_text() == "--dry-run --quiet all --rerun-incomplete --wrong\n"
+    assert not (queue / "cancelled").exists()
+
+
 def test_a_slurm_that_does_not_answer_is_told(queue):
     (queue / "bin/squeue").write_text("#!/bin/sh\necho down >&2; exit 1\n")
     with pytest.raises(ToolError, match="squeue: down"):
@@ -72,6 +98,9 @@ def test_without_slurm_there_is_one_clear_line(tmp_path, monkeypatch):
     ("words", "refused"),
     [
         (["-m", "snakemake"], True),
+        (["-u", "-Wignore", "-X", "utf8", "-m", "snakemake"], True),
+        (["-um", "snakemake"], True),
+        (["-c", "import time; print(flush=True); time.sleep(60)", "-m", "snakemake"], False),
         (["bin/snakemake"], True),
         (["-m", "snakemake", "--target-jobs", "a:"], False),
     ],

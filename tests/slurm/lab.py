@@ -60,12 +60,16 @@ UnkillableStepTimeout=10
 MessageTimeout=10
 TCPTimeout=5
 JobRequeue=1
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 SlurmdParameters=config_overrides
 GresTypes=gpu
 """
 PARTITIONS = """
 PartitionName=cpu Nodes=cpu1,cpu2 Default=YES MaxTime=INFINITE State=UP
-PartitionName=gpu Nodes=gpu1,gpu2 MaxTime=INFINITE State=UP
+PartitionName=gpu Nodes=gpu1,gpu2 MaxTime=INFINITE State=UP PriorityTier=1
+# Jobs here take the nodes from those there, which get a SIGTERM, time for a checkpoint, and another turn.
+PartitionName=urgent Nodes=gpu1,gpu2 MaxTime=INFINITE State=UP PriorityTier=10 PreemptMode=OFF
 """
 
 
@@ -114,6 +118,12 @@ class Lab:
 
     def start_node(self, node):
         self._daemon(node, "slurmd", "-D", "-N", node, "-f", str(self.configuration))
+
+    def kill_node(self, node):
+        """Kill a node's daemon; its jobs' processes run on, as when only the network is lost."""
+        process = self.daemons.pop(node)
+        process.kill()
+        process.wait()
 
     def run(self, *command, check=True):
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60)

@@ -1,4 +1,4 @@
-"""What goes wrong on a cluster: memory, time, cancelled jobs, a killed Snakemake.
+"""What goes wrong on a cluster: memory, time, cancelled and preempted jobs, a lost node, a killed Snakemake.
 
 Trainings are held up by stopping their workers, so that the tests wait and do not compute.
 """
@@ -12,7 +12,7 @@ import pytest
 
 from dca.files import read_tsv
 
-RUN = "sub-01_task-motor"
+RUN, OTHER = "sub-01_task-motor", "sub-02_task-motor"
 TRAINED = ["train", "features", "decompose/dca", "compare", "report"]
 LONG = {"max_steps": 400, "epochs": 20}
 
@@ -57,6 +57,12 @@ def went_on(study):
     is_right(study)
 
 
+def requeued(study, number):
+    """Have Slurm start a job as soon as it is back in the queue; left alone it waits two minutes."""
+    study.lab.wait(lambda: study.lab.job(number)["JobState"] == "PENDING", "the requeued job", 120)
+    study.lab.run("scontrol", "update", f"JobId={number}", "StartTime=now")
+
+
 @pytest.fixture
 def training(new_study, study):
     """A study that lacks its training, which is longer here."""
@@ -75,17 +81,31 @@ def test_a_job_that_needs_more_memory_gets_it(new_study, study):
     assert (other.folder / target).is_file() and other.nothing_is_left()
 
 
-def test_a_job_that_never_gets_enough_is_told_with_its_log(new_study, study):
-    other = new_study(study, [f"glm/{RUN}"], {"retries": 0})
+def test_one_of_a_group_fails_and_the_rest_of_it_stays(new_study, study):
+    made = ["glm/*", "decompose/raw/*"]
+    other = new_study(study, made, {"retries": 1})
     events = next((other.results / "demo").glob("sub-01/func/*_events.tsv"))
     mtime = events.stat().st_mtime_ns
     events.write_text("onset\tduration\ttrial_type\n1\t-5\tcue\n")
     os.utime(events, ns=(mtime, mtime))
-    process = other.start(f"results/glm/{RUN}/summary.json")
+    process = other.start(*(f"results/decompose/raw/{run}/maps.nii.gz" for run in (RUN, OTHER)))
     assert process.wait(600) != 0
     said = other.output[other.output.index("fit_glm_motor results/glm") :]
-    assert "Slurm: job" in said and "EventsError" in said
+    assert "Slurm: job" in said and "EventsError" in said and OTHER not in said
     assert f"whole log: results/logs/glm/{RUN}.log" in said
+    assert len(other.submitted()) == 2
+    stayed = [
+        f"glm/{OTHER}/summary.json",
+        f"decompose/raw/{OTHER}/maps.nii.gz",
+        f"decompose/raw/{RUN}/summary.json",
+    ]
+    assert [name for name in stayed if not (other.results / name).is_file()] == []
+    assert not (other.results / f"glm/{RUN}/summary.json").exists()
+    # Only what had failed was tried again.
+    again = (other.folder / ".snakemake/slurm_logs").rglob(f"{other.submitted()[1]}.log")
+    assert "Error in rule fit_glm_motor" in (text := next(again).read_text())
+    assert "rule learn_dictionary" not in text
+    assert other.nothing_is_left()
 
 
 def test_a_cancelled_training_goes_on(training):
@@ -96,6 +116,23 @@ def test_a_cancelled_training_goes_on(training):
     first, second = training.submitted()
     assert training.lab.job(first)["JobState"] == "CANCELLED"
     assert training.lab.job(second)["JobState"] == "COMPLETED"
+    went_on(training)
+
+
+def test_a_preempted_training_goes_on(training):
+    lab = training.lab
+    process = training.start("train")
+    wait_for_checkpoint(training, process)
+    hold(training)
+    number = training.job("train_model")
+    node = lab.job(number)["NodeList"]
+    urgent = lab.run(
+        "sbatch", "--parsable", "-p", "urgent", "-w", node, "--exclusive", "--wrap", "true"
+    ).strip()
+    requeued(training, number)
+    training.finish(process)
+    assert lab.job(urgent)["JobState"] == "COMPLETED" and training.submitted() == [number]
+    assert (lab.job(number)["JobState"], lab.job(number)["Restarts"]) == ("COMPLETED", "1")
     went_on(training)
 
 
@@ -149,3 +186,23 @@ def test_resuming_refuses_a_second_snakemake(training):
     os.kill(process.pid, signal.SIGINT)
     process.wait(300)
     training.lab.wait(lambda: not training.jobs(), "an empty queue")
+
+
+def test_a_training_on_a_lost_node_goes_on_on_another(training):
+    lab = training.lab
+    process = training.start("train")
+    wait_for_checkpoint(training, process)
+    hold(training)  # the orphan is still there when its successor comes
+    number = training.job("train_model")
+    node = lab.job(number)["NodeList"]
+    lab.kill_node(node)
+    try:
+        requeued(training, number)
+        training.finish(process)
+    finally:
+        lab.start_node(node)
+    assert lab.job(number)["Restarts"] == "1"
+    last = lab.job(training.submitted()[-1])
+    assert last["JobState"] == "COMPLETED" and last["NodeList"] != node
+    went_on(training)
+    lab.wait(lambda: lab.states()[node] == "idle", "the node's return")

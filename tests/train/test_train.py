@@ -1,9 +1,10 @@
 import json
+import shutil
 
 import pytest
 
 from dca.errors import ConfigError
-from dca.files import checksum, read_json
+from dca.files import checksum, read_json, read_tsv
 from dca.model import Architecture, load_model
 from dca.train import TrainSettings, train
 
@@ -39,6 +40,26 @@ def test_a_forced_repetition_trains_again_to_the_same_files(make_shard, settings
     weights.unlink()
     train([shard], [], tmp_path / "train", SMALL, settings, 0)
     assert checksum(weights) == before
+
+
+def test_another_attempt_at_a_training_that_had_ended_does_not_do_it_again(make_shard, tmp_path):
+    settings = TrainSettings(mode="single", batch_size=10, learning_rate=0.05, checkpoint_s=0)
+    folder, shard = tmp_path / "train", make_shard("a")
+
+    def trained(**attempt):
+        for path in (folder / "model", folder / "summary.json", folder / "history.tsv"):  # as Snakemake does
+            if path.exists():
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        assert train([shard], [], folder, SMALL, settings, 0, **attempt)["updates"] == 5
+        rows = read_tsv(folder / "history.tsv")
+        return list(rows.loc[rows["split"] == "train", "time_s"]), checksum(folder / "model/model.weights.h5")
+
+    first = trained(attempt=1)
+    assert trained(attempt=2) == first  # to the times of its steps
+    assert trained(attempt=1)[0] != first[0]
+    assert (folder / "checkpoints").exists()
+    assert trained()[0] != first[0]
+    assert not (folder / "checkpoints").exists()
 
 
 @pytest.mark.parametrize("rows", [1, 3])

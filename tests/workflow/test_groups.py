@@ -1,9 +1,16 @@
-"""The check of groups that stands in for Snakemake's own."""
+"""Groups of jobs: the check that stands in for Snakemake's own, and which jobs of one that failed stay."""
 
+import asyncio
+import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
+from snakemake.io import temp
+from snakemake.jobs import GroupJob
+from snakemake.resources import Resources
+from snakemake.scheduling.job_scheduler import JobScheduler
 
 from dca.config import ROOT
 
@@ -42,3 +49,64 @@ def test_a_group_that_needs_itself_through_another_job_is_refused(tmp_path, betw
     said = done.stdout + done.stderr
     assert (done.returncode == 0) == good, said
     assert good or "group one needs b, which needs the group" in said
+
+
+@pytest.fixture
+def find_finished(monkeypatch):
+    """The function of the workflow; what its file changes in Snakemake is changed back."""
+    for name in ("register", "get_target_spec", "postprocess", "resources"):
+        monkeypatch.setattr(GroupJob, name, getattr(GroupJob, name))
+    monkeypatch.setattr(JobScheduler, "schedule", JobScheduler.schedule)
+    workflow = SimpleNamespace(global_resources=Resources({}), remote_exec=False)
+    names = {"workflow": workflow, "CLUSTER": {"max_mem_mb": 1000, "max_runtime_min": 10}}
+    source = ROOT / "rules/common/group_jobs.smk"
+    exec(compile(source.read_text(), source, "exec"), names)  # it is plain Python
+    return lambda group: asyncio.run(names["find_finished"](group))
+
+
+@pytest.fixture
+def group(tmp_path):
+    """Two chains of three jobs, of which the second makes files that are removed once they were used."""
+
+    class Job(str):
+        @property
+        def output(self):
+            path = str(tmp_path / self)
+            return [temp(path) if self.endswith("1") else path]
+
+    class Group(SimpleNamespace):
+        def __contains__(self, job):
+            return job in self.jobs
+
+    async def incomplete(job):
+        return [job for name in under_way if name == job]
+
+    levels = [[Job(f"{run}{level}") for run in "xy"] for level in range(3)]
+    depending = {job: [f"{job[0]}{int(job[1]) + 1}"] for level in levels[:2] for job in level}
+    depending |= {job: [] for job in levels[2]}
+    under_way = set()
+    persistence = SimpleNamespace(_clear_cache=lambda: None, incomplete=incomplete)
+    dag = SimpleNamespace(depending=depending, workflow=SimpleNamespace(persistence=persistence))
+    jobs = frozenset(job for level in levels for job in level)
+    return Group(dag=dag, jobs=jobs, toposorted=levels, submitted=1000, folder=tmp_path, under_way=under_way)
+
+
+def make(group, *names, time=2000):
+    for name in names:
+        (group.folder / name).touch()
+        os.utime(group.folder / name, (time, time))
+
+
+def test_of_a_group_that_failed_stays_what_finished(find_finished, group):
+    make(group, "x0", "x2", "y0", "y1", "y2")
+    group.under_way.add("y2")  # was at work when the job of the cluster was ended
+    assert find_finished(group) == {"x0", "x1", "x2", "y0", "y1"}  # x1 was used and is gone
+    make(group, "x0", time=999)  # of an earlier call
+    assert find_finished(group) == {"x1", "x2", "y0", "y1"}
+    (group.folder / "x2").unlink()
+    assert find_finished(group) == {"y0", "y1"}
+
+
+def test_of_a_group_that_failed_with_all_done_the_last_jobs_are_done_again(find_finished, group):
+    make(group, "x0", "x1", "x2", "y0", "y2")
+    assert find_finished(group) == {"x0", "x1", "y0"}  # y1 has to come back

@@ -13,5 +13,6 @@ with job(snakemake.log[0], snakemake.threads, progress=True):
         TrainSettings.from_config(snakemake.config["train"]),
         snakemake.params.seed,
         threads=snakemake.threads,
+        attempt=snakemake.resources.attempt or None,
         model_extra={"model": snakemake.params.model, "train": snakemake.params.train},
     )
