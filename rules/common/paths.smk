@@ -89,6 +89,11 @@ def glm_maps(names):
     )
 
 
+def z_maps(wildcards):
+    """The z maps of all events, of all runs that stay in the study."""
+    return [result(f"glm/{run.run_id}/{event}_z.nii.gz") for run in kept_runs() for event in run.events]
+
+
 def decompose_input(wildcards):
     """Signals or features, and for the latter the decoder."""
     shard = result("signals/{run_id}.h5")
@@ -126,6 +131,7 @@ def compare_input(wildcards):
         "coefficients": [result(f"{folder}/coefficients.npz") for folder in folders],
         "confounds": result("preprocess/{run_id}/confounds.tsv"),
         "design": result("glm/{run_id}/design.tsv"),
+        "sums": result("compare/z_sums.h5"),
         "maps": [result(f"glm/{run.run_id}/{event}_z.nii.gz") for event in run.events],
     }
 
