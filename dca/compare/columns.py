@@ -4,7 +4,8 @@ COLUMNS = {
     "run_id": "Run",
     "subject": "Subject label",
     "split": "train or validation: whether the model saw this subject",
-    "setup": "Input of the decomposition: raw signals or dca features",
+    "setup": "What was decomposed: raw signals, dca features, or dca-signal, the model's reconstructions; "
+    "-group: codes in one dictionary of all training runs, time courses of this run",
     "event": "Event type",
     "atom": "Column of the dictionary (from 0) with the largest absolute correlation with the event",
     "sign": "1 or -1: what the atom is multiplied by to follow the event",

@@ -13,7 +13,7 @@ from scipy.stats import bootstrap
 from dca.compare.columns import COLUMNS
 from dca.files import read_tsv, write_tsv
 
-REFERENCE = "raw"
+REFERENCES = {"raw-group": "raw", "dca-group": "raw-group"}  # all others are compared with raw
 OVERALL = "(all)"  # no event can have this name
 RESAMPLES = 10_000
 LABELS = {"run_id": str, "subject": str, "split": str, "setup": str, "event": str, "null": str}
@@ -79,7 +79,7 @@ def gather(
 
 
 def compare_setups(runs: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """Compare every setup with raw signals, paired by subject.
+    """Compare every setup with raw signals (a group dictionary with that of raw signals), paired by subject.
 
     Parameters
     ----------
@@ -106,10 +106,11 @@ def compare_setups(runs: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     for split, part in _splits(runs):
         for measure, status in MEASURES.items():
             for event, table in _by_subject(part, measure):
-                for setup in sorted({*map(str, table)} - {REFERENCE}):
-                    pairs = table.reindex(columns=[setup, REFERENCE]).dropna()
+                for setup in sorted({*map(str, table)} - {"raw"}):
+                    reference = REFERENCES.get(setup, "raw")
+                    pairs = table.reindex(columns=[setup, reference]).dropna()
                     if len(pairs):
-                        key = (split, event, measure, status, setup, REFERENCE)
+                        key = (split, event, measure, status, setup, reference)
                         rows.append((*key, *_paired(pairs.to_numpy(float), key, seed)))
     return pd.DataFrame(rows, columns=list(GROUP_COLUMNS))
 
