@@ -24,7 +24,7 @@ include: "rules/common/group_jobs.smk"
 wildcard_constraints:
     run_id="sub-[A-Za-z0-9]+(_[a-z]+-[A-Za-z0-9]+)*",
     subject="[A-Za-z0-9]+",
-    setup="raw|dca",
+    setup="raw|dca|dca-signal|raw-group|dca-group",
 
 
 localrules:

@@ -76,27 +76,60 @@ def encode(
             target["voxel"] = source.voxel
             rows = min(batch, source.n_voxels)
             codes = target.create_dataset("H", (source.n_voxels, hidden), np.float32, chunks=(rows, hidden))
-            for start, block in _encoded(model, source, batch):
+            for start, block in _applied(model, source, batch, "encode"):
                 codes[start : start + len(block)] = block
         return source.n_voxels
 
 
-def _encoded(model: Autoencoder, source: Shard, batch: int) -> Iterator[tuple[int, np.ndarray]]:
+def reconstruct(
+    shard: Shard, model_folder: str | Path, *, batch: int = 512
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Reconstruct every row of a shard by a trained model, with its switches if it has them.
+
+    Parameters
+    ----------
+    shard : Shard
+    model_folder : path
+    batch : int
+        Rows at a time, the last block filled up with zeros.
+
+    Yields
+    ------
+    int and ndarray, float32, shape (<= batch, T)
+        First row, and the reconstructions from it on, on the scale of the shard.
+
+    Raises
+    ------
+    ModelError
+        If the model cannot be used, or is for another length or TR.
+    """
+    from dca.model.storage import load_model
+
+    model, card = load_model(model_folder)
+    _check_fit(shard, card, model_folder)
+    yield from _applied(model, shard, batch, "reconstruct")
+
+
+def _applied(model: Autoencoder, source: Shard, batch: int, what: str) -> Iterator[tuple[int, np.ndarray]]:
+    """Encode or reconstruct all rows, in batches of one size, so that every row is computed alike."""
     from tqdm import tqdm
 
     from dca.model.backend import tf
 
     signature = [tf.TensorSpec((batch, source.length), tf.float32)]
-    encoder = tf.function(model.encode, input_signature=signature, autograph=False)
+    call = {"encode": model.encode, "reconstruct": model.call}[what]
+    function = tf.function(call, input_signature=signature, autograph=False)
     padded = np.zeros((batch, source.length), np.float32)
-    with tqdm(total=source.n_voxels, desc=f"encode {source.run_id}", unit="voxel", mininterval=1) as bar:
+    with tqdm(total=source.n_voxels, desc=f"{what} {source.run_id}", unit="voxel", mininterval=1) as bar:
         for start, block in source.blocks(batch):
             padded[: len(block)], padded[len(block) :] = block, 0
-            yield start, encoder(padded).numpy()[: len(block)]
+            yield start, function(padded).numpy()[: len(block)]
             bar.update(len(block))
 
 
 def _check_fit(source: Shard, card: dict[str, Any], folder: str | Path) -> None:
+    from dca.model.card import NORMALISATION
+
     length, tr = card["architecture"]["length"], card.get("tr")
     remedy = "train a model on runs like this one, or crop and resample the run to fit"
     if source.length != length:
@@ -104,6 +137,10 @@ def _check_fit(source: Shard, card: dict[str, Any], folder: str | Path) -> None:
         raise ModelError(folder, problem, remedy)
     if tr is not None and abs(source.tr - tr) > TR_TOLERANCE * tr:
         raise ModelError(folder, f"is for a TR of {tr:g} s, {source.run_id} has {source.tr:g} s", remedy)
+    normalisation = card.get("normalisation", NORMALISATION)
+    if normalisation != NORMALISATION:
+        problem = f"is for series normalised as `{normalisation}`, shards are `{NORMALISATION}`"
+        raise ModelError(folder, problem, "use the version of DCA that trained it")
     if source.attributes["preprocessing"] not in card.get("preprocessing", []):
         logger.warning(
             "%s was preprocessed otherwise than the runs that the model was trained on.", source.run_id

@@ -1,6 +1,26 @@
 # Atoms against the task's design.
 
 
+rule sum_maps:
+    input:
+        summaries=per_kept_task_run("glm/{run_id}/summary.json"),
+        maps=z_maps,
+    output:
+        sums=result("compare/z_sums.h5"),
+    log:
+        log_file("compare/z_sums"),
+    benchmark:
+        benchmark_file("compare/z_sums")
+    conda:
+        "../envs/dca.yaml"
+    threads: 1
+    resources:
+        mem_mb=mem_mb(1500),
+        runtime=runtime(5, 60),
+    script:
+        "../workflow/scripts/sum_maps.py"
+
+
 rule compare_run:
     input:
         unpack(compare_input),

@@ -64,7 +64,8 @@ def test_the_stages_chain_without_snakemake(tmp_path, monkeypatch):
     assert main(["train", shard, *SETTINGS]) == 0
     assert read_json("results/train/summary.json")["updates"] == 5
     features = f"results/features/{run}.h5"
-    assert main(["encode", shard, features]) == 0
+    assert main(["encode", shard, features, "--denoised", "denoised.nii.gz"]) == 0
+    assert (tmp_path / "denoised.nii.gz").is_file()
     glm = f"results/glm/{run}"
     assert main(["glm", shard, events, glm, "--confounds", f"{folder}/confounds.tsv"]) == 0
     raw, dca = (f"results/decompose/{setup}/{run}" for setup in ("raw", "dca"))

@@ -1,7 +1,9 @@
 import h5py
+import nibabel as nib
 import numpy as np
 import pytest
 
+from dca.denoise import denoise
 from dca.errors import ModelError, ShardError
 from dca.features import Features, encode
 from dca.model import Architecture, build, save_model
@@ -71,6 +73,35 @@ def test_a_run_that_the_model_is_not_for_is_refused(trained, tmp_path, change, p
     with pytest.raises(ModelError, match=problem):
         encode(shard, trained[1], tmp_path / "f.h5")
     assert [p.name for p in tmp_path.iterdir()] == ["run.h5"]
+
+
+def test_the_denoised_image_has_mean_scale_and_grid_of_the_run(trained, tmp_path):
+    model, folder = trained
+    rng = np.random.default_rng(3)
+    signals, mean, std = rng.standard_normal((20, 40)), rng.uniform(500, 900, 20), rng.uniform(5, 9, 20)
+    affine = np.array([[-3.0, 0, 0, 10], [0, 3, 0, -20], [0, 0, 4, 5], [0, 0, 0, 1]])
+    attributes = dict.fromkeys(("source", "mask", "source_sha256", "mask_sha256"), "x")
+    attributes |= {"run_id": "r", "subject": "s", "tr": 2.0, "affine": affine, "shape": (4, 3, 2), "seed": 0}
+    attributes |= {"space": "MNI152NLin6Asym", "preprocessing": {"highpass_s": 100}, "excluded": {}}
+    voxel = rng.permutation(24)[:20]
+    write_shard(
+        tmp_path / "r.h5", [signals], length=40, voxel=voxel, mean=mean, std=std, attributes=attributes
+    )
+    denoise(tmp_path / "r.h5", folder, tmp_path / "r.nii.gz", batch=7)
+    image = nib.load(tmp_path / "r.nii.gz")
+    assert image.shape == (4, 3, 2, 40) and image.get_data_dtype() == np.float32
+    assert image.header.get_zooms()[3] == 2 and image.header.get_xyzt_units() == ("mm", "sec")
+    np.testing.assert_array_equal(image.affine, affine)
+    expected = model(signals.astype(np.float32)).numpy() * std[:, None] + mean[:, None]
+    found = image.get_fdata().reshape(24, 40)
+    np.testing.assert_allclose(found[voxel], expected, rtol=1e-5)
+    assert not np.delete(found, voxel, axis=0).any()
+
+
+def test_a_model_for_series_of_another_normalisation_is_refused(trained, tmp_path):
+    save_model(trained[0], tmp_path / "model", {"tr": 2.0, "normalisation": "percent change"})
+    with pytest.raises(ModelError, match="is for series normalised as `percent change`"):
+        encode(make_shard(tmp_path / "run.h5"), tmp_path / "model", tmp_path / "f.h5")
 
 
 def test_files_that_are_not_features_are_refused(tmp_path):

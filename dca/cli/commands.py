@@ -62,6 +62,11 @@ def register(groups: Any) -> None:
     encode.add_argument("shard")
     encode.add_argument("out", help="features to write, .h5")
     encode.add_argument("--model", default="results/train/model", help=MODEL_HELP)
+    encode.add_argument("--denoised", help="also write the model's reconstruction as an image, .nii.gz")
+    encode.add_argument(
+        "--group", help="also code the features in this group dictionary (results/decompose/group/dca)"
+    )
+    encode.add_argument("--coefficients", help="folder of these codes (beside the features, `<out>.group`)")
 
     decompose = command(groups, "decompose", _decompose, "learn a dictionary and its maps", settings=True)
     decompose.add_argument("shard")
@@ -186,6 +191,15 @@ def _encode(arguments: Arguments) -> None:
     from dca.features import encode
 
     encode(arguments.shard, arguments.model, arguments.out)
+    if arguments.denoised:
+        from dca.denoise import denoise
+
+        denoise(arguments.shard, arguments.model, arguments.denoised)
+    if arguments.group:
+        from dca.decompose import code_run
+
+        folder = arguments.coefficients or Path(arguments.out).with_suffix(".group")
+        code_run(arguments.out, arguments.group, arguments.shard, folder)
 
 
 def _decompose(arguments: Arguments) -> None:
@@ -206,6 +220,7 @@ def _decompose(arguments: Arguments) -> None:
         seed=config["seed"],
         model_folder=arguments.model,
         shard=arguments.shard,
+        courses=section["courses"],
     )
     glm = Path(arguments.glm) if arguments.glm else None
     design, events = (glm / "design.tsv", read_json(glm / "summary.json")["events"]) if glm else (None, [])

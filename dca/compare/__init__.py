@@ -1,6 +1,7 @@
 """Comparison of atoms with the task: correlation, nulls by surrogate designs, space, groups."""
 
 from dca.compare.group import gather
+from dca.compare.others import sum_maps
 from dca.compare.run import compare_run
 
-__all__ = ["compare_run", "gather"]
+__all__ = ["compare_run", "gather", "sum_maps"]

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import bootstrap
 
-from dca.compare.run import COLUMNS
+from dca.compare.columns import COLUMNS
 from dca.files import read_tsv, write_tsv
 
-REFERENCE = "raw"
+REFERENCES = {"raw-group": "raw", "dca-group": "raw-group"}  # all others are compared with raw
 OVERALL = "(all)"  # no event can have this name
 RESAMPLES = 10_000
 LABELS = {"run_id": str, "subject": str, "split": str, "setup": str, "event": str, "null": str}
@@ -21,6 +21,9 @@ LABELS = {"run_id": str, "subject": str, "split": str, "setup": str, "event": st
 MEASURES = {
     "pcc_excess": "against null",
     "pcc_excess_sd": "against null",
+    "heldout_pcc": "held out",
+    "heldout_r_excess": "held out, against null",
+    "others_r_excess": "other runs, against null",
     "pcc": "uncorrected",
     "spatial_r": "same run, descriptive",
     "dice": "same run, descriptive",
@@ -29,10 +32,10 @@ MEASURES = {
 GROUP_COLUMNS = {
     "split": "Subjects counted: validation (not seen in training), train, or all",
     "event": f"Event type, or {OVERALL}: each subject's mean over its events",
-    "measure": "pcc_excess: pcc less null_mean; pcc_excess_sd: the same in null_sd; pcc, spatial_r, dice: as "
-    "in pcc.tsv",
-    "status": "against null: may be judged by; uncorrected: biased by selection; same run, descriptive: the "
-    "atoms were chosen by the design that made the GLM map",
+    "measure": "pcc_excess: pcc less null_mean; pcc_excess_sd: the same in null_sd; heldout_r_excess, "
+    "others_r_excess: heldout_r, others_r less their null; heldout_pcc, pcc, spatial_r, dice: as in pcc.tsv",
+    "status": "against null, held out, other runs: may be judged by; uncorrected: biased by selection; same "
+    "run, descriptive: the atoms were chosen by the design that made the GLM map",
     "setup": "Setup that is compared",
     "reference": "Setup it is compared with",
     "n": "Subjects with both",
@@ -76,7 +79,7 @@ def gather(
 
 
 def compare_setups(runs: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """Compare every setup with raw signals, paired by subject.
+    """Compare every setup with raw signals (a group dictionary with that of raw signals), paired by subject.
 
     Parameters
     ----------
@@ -93,15 +96,21 @@ def compare_setups(runs: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     excess = runs["pcc"] - runs["null_mean"]
     # A null without spread has no scale: such runs do not count.
     spread = runs["null_sd"].where(runs["null_sd"] > 0)
-    runs = runs.assign(pcc_excess=excess, pcc_excess_sd=excess / spread)
+    runs = runs.assign(
+        pcc_excess=excess,
+        pcc_excess_sd=excess / spread,
+        heldout_r_excess=runs["heldout_r"] - runs["heldout_r_null"],
+        others_r_excess=runs["others_r"] - runs["others_r_null"],
+    )
     rows = []
     for split, part in _splits(runs):
         for measure, status in MEASURES.items():
             for event, table in _by_subject(part, measure):
-                for setup in sorted({*map(str, table)} - {REFERENCE}):
-                    pairs = table.reindex(columns=[setup, REFERENCE]).dropna()
+                for setup in sorted({*map(str, table)} - {"raw"}):
+                    reference = REFERENCES.get(setup, "raw")
+                    pairs = table.reindex(columns=[setup, reference]).dropna()
                     if len(pairs):
-                        key = (split, event, measure, status, setup, REFERENCE)
+                        key = (split, event, measure, status, setup, reference)
                         rows.append((*key, *_paired(pairs.to_numpy(float), key, seed)))
     return pd.DataFrame(rows, columns=list(GROUP_COLUMNS))
 

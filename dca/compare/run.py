@@ -10,40 +10,20 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
-from dca.compare.nulls import Null, make_nulls, p_value
-from dca.compare.pcc import best_atoms, correlate
-from dca.compare.space import dice, spatial_correlation
+from dca.compare.columns import COLUMNS
+from dca.compare.halves import halve
+from dca.compare.nulls import make_nulls
+from dca.compare.others import reference
+from dca.compare.paradigm import read_paradigm
+from dca.compare.scores import Run, Setup, score_setup
+from dca.compare.voxels import VoxelSums
 from dca.decompose.result import read_coefficients, read_dictionary
 from dca.errors import InputError
 from dca.files import read_tsv, write_tsv
 from dca.inputs.events import read_events
 from dca.preprocess.regress import kept_volumes, residual_operator
 from dca.signals import Shard
-
-COLUMNS = {
-    "run_id": "Run",
-    "subject": "Subject label",
-    "split": "train or validation: whether the model saw this subject",
-    "setup": "Input of the decomposition: raw signals or dca features",
-    "event": "Event type",
-    "atom": "Column of the dictionary (from 0) with the largest absolute correlation with the event",
-    "sign": "1 or -1: what the atom is multiplied by to follow the event",
-    "pcc": "Absolute Pearson correlation of that atom and the event's regressor. Uncorrected: biased upwards "
-    "by the choice of the best of all atoms; judge it against null_mean and p",
-    "null_mean": "Mean of the same best correlation over surrogate designs",
-    "null_sd": "Its standard deviation over surrogate designs",
-    "null_p95": "Its 95th percentile",
-    "p": "One-sided p-value, (1 + surrogates as large) / (1 + surrogates), not corrected over events",
-    "surrogates": "Number of surrogate designs behind p",
-    "distinct": "Number of different regressors of this event among them; p stays near 1 / distinct or above",
-    "null": "order: blocks in re-drawn order; shift: circular shifts of the regressor, if orders are too few",
-    "spatial_r": "Pearson correlation over voxels of the atom's map, times sign, and the z map of the same "
-    "run. Descriptive: an atom chosen by the design maps like it",
-    "dice": "Dice overlap of voxels with z > 3.1 and as many of the atom's strongest voxels; n/a if none "
-    "passes. Descriptive, as spatial_r",
-}
 
 
 def compare_run(
@@ -54,6 +34,7 @@ def compare_run(
     glm: str | Path | None,
     decompositions: Mapping[str, str | Path],
     split: str,
+    sums: str | Path | None = None,
     volumes: int | None = None,
     hrf: str = "spm",
     highpass_s: float = 100,
@@ -79,6 +60,8 @@ def compare_run(
         Setup → folder with ``dictionary.tsv`` (T×K) and ``coefficients.npz`` (K×N).
     split : str
         ``train`` or ``validation``.
+    sums : path, optional
+        From `dca.compare.others.sum_maps`: z maps of all runs, for a comparison with others.
     volumes : int, optional
         Volumes of the run before any cropping; default those of the shard.
     hrf : str
@@ -134,64 +117,40 @@ def compare_run(
                 operator=operator,
                 kept=kept,
             )
-            rest = slice(None) if kept is None else kept
-            design = _read_design(Path(glm, "design.tsv"), list(nulls), data.length)
+            rest = np.arange(data.length) if kept is None else np.flatnonzero(kept)
+            design, nuisance = _read_design(Path(glm, "design.tsv"), list(nulls), data.length)
             maps = {event: _read_map(Path(glm, f"{event}_z.nii.gz"), data) for event in nulls}
-            key = {"run_id": data.run_id, "subject": data.subject, "split": split}
+            setups = {}
             for setup, folder in decompositions.items():
                 atoms = read_dictionary(folder, data.length)
                 weights = read_coefficients(folder, (atoms.shape[1], data.n_voxels))
-                rows += [
-                    {**key, "setup": setup, **row}
-                    for row in _compare(nulls, design[rest], maps, atoms[rest], weights)
-                ]
+                setups[setup] = Setup(atoms[rest], weights)
+            paradigm = read_paradigm(table)
+            run = Run(
+                nulls,
+                [halve(paradigm, null.event, data.tr, rest) for null in nulls.values()],
+                design[rest],
+                nuisance[rest],
+                VoxelSums(data, {setup: part.coefficients for setup, part in setups.items()}, rest),
+                maps,
+                {event: reference(sums, data, event, z) for event, z in maps.items()} if sums else {},
+            )
+            key = {"run_id": data.run_id, "subject": data.subject, "split": split}
+            for setup, part in setups.items():
+                rows += [{**key, "setup": setup, **row} for row in score_setup(run, setup, part)]
     result = pd.DataFrame(rows, columns=list(COLUMNS))
     write_tsv(out, result, COLUMNS)
     return result
 
 
-def _compare(
-    nulls: Mapping[str, Null],
-    design: np.ndarray,
-    maps: Mapping[str, np.ndarray],
-    dictionary: np.ndarray,
-    coefficients: sparse.csr_array,
-) -> list[dict[str, Any]]:
-    """One row per event for one setup."""
-    best = best_atoms(correlate(dictionary, design))
-    rows = []
-    for i, (event, null) in enumerate(nulls.items()):
-        observed, surrogates = null.best(dictionary)
-        atom, sign = int(best.atom[i]), int(best.sign[i])
-        atom_map = sign * coefficients[[atom]].toarray()[0]
-        rows.append(
-            {
-                "event": event,
-                "atom": atom,
-                "sign": sign,
-                "pcc": float(best.pcc[i]),
-                "null_mean": float(surrogates.mean()),
-                "null_sd": float(surrogates.std(ddof=1)) if len(surrogates) > 1 else np.nan,
-                "null_p95": float(np.quantile(surrogates, 0.95)),
-                "p": p_value(observed, surrogates),
-                "surrogates": len(surrogates),
-                "distinct": null.distinct,
-                "null": null.kind,
-                "spatial_r": spatial_correlation(atom_map, maps[event]),
-                "dice": dice(atom_map, maps[event]),
-            }
-        )
-    return rows
-
-
-def _read_design(path: Path, events: list[str], length: int) -> np.ndarray:
-    """Regressors of the events, float64, shape (T, E)."""
+def _read_design(path: Path, events: list[str], length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Regressors of the events, and all other columns: float64, shapes (T, E) and (T, Q)."""
     table = read_tsv(path)
     missing = [event for event in events if event not in table]
     if missing or len(table) != length:
         problem = f"lacks the event `{missing[0]}`" if missing else f"has {len(table)} rows, not {length}"
         raise InputError(path, problem, "re-run `glm` for this run")
-    return table[events].to_numpy(float)
+    return table[events].to_numpy(float), table.drop(columns=events).to_numpy(float)
 
 
 def _read_map(path: Path, shard: Shard) -> np.ndarray:

@@ -1,8 +1,9 @@
-"""Likeness of an atom's map and a GLM map of the same run."""
+"""Likeness of an atom's map and a GLM map."""
 
 from __future__ import annotations
 
 import numpy as np
+from scipy import sparse
 
 from dca.compare.pcc import standardise
 
@@ -17,6 +18,26 @@ def spatial_correlation(atom_map: np.ndarray, z: np.ndarray) -> float:
     atom_map, z : ndarray, shape (N,)
     """
     return float(standardise(atom_map[:, None])[:, 0] @ standardise(z[:, None])[:, 0])
+
+
+def spatial_correlations(coefficients: sparse.csr_array, z: np.ndarray) -> np.ndarray:
+    """Pearson correlation over voxels of every atom's map with one map; 0 where one has no variance.
+
+    Parameters
+    ----------
+    coefficients : csr_array, shape (K, N)
+    z : ndarray, shape (N,)
+
+    Returns
+    -------
+    ndarray, float64, shape (K,)
+    """
+    count = coefficients.shape[1]
+    mean = np.asarray(coefficients.sum(axis=1, dtype=np.float64)).ravel() / count
+    squares = np.asarray(coefficients.multiply(coefficients).sum(axis=1, dtype=np.float64)).ravel()
+    norms = np.sqrt(np.maximum(squares - count * mean**2, 0))
+    products = coefficients @ standardise(z[:, None])[:, 0]  # which has mean 0
+    return np.divide(products, norms, out=np.zeros_like(norms), where=norms > 0)
 
 
 def dice(atom_map: np.ndarray, z: np.ndarray, threshold: float = Z_THRESHOLD) -> float:

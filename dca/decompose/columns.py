@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dca.decompose.settings import NORMALISATIONS
 from dca.errors import ShardError
 from dca.features import Features
 from dca.signals import Shard
 
-NORMALISATIONS = ("unit", "zscore")
 ROUNDING = 1e-6  # relative size below which float32 values hold no information
 
 
@@ -49,6 +49,11 @@ class Scaling(NamedTuple):
     typical_norm: float
 
 
+def open_source(path: str | Path, setup: str) -> Shard | Features:
+    """Open what a setup decomposes: features for ``dca``, else the shard."""
+    return Features(path) if setup == "dca" else Shard(path)
+
+
 def read_columns(source: Shard | Features) -> Columns:
     """Read all rows of a shard or of a feature file.
 
@@ -77,11 +82,16 @@ def remove_mean_column(columns: Columns) -> np.ndarray:
     ndarray, float32, shape (L,)
     """
     mean = columns.matrix.mean(axis=0, dtype=np.float64).astype(np.float32)
+    subtract_column(columns, mean)
+    return mean
+
+
+def subtract_column(columns: Columns, mean: np.ndarray) -> None:
+    """Subtract, in place, one column, float32, shape (L,), from all."""
     columns.matrix[...] -= mean
     # Voxels that all have one code differ by rounding only, which must not count as variation.
     flat = np.abs(columns.matrix).max(axis=1) <= ROUNDING * np.abs(mean).max()
     columns.matrix[flat] = 0
-    return mean
 
 
 def normalise(columns: Columns, how: str, rows: int = 8192) -> Scaling:

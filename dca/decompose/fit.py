@@ -15,7 +15,8 @@ from dca.decompose.settings import Settings
 logger = logging.getLogger(__name__)
 
 DENSITY_PERCENT = (0.2, 20.0)  # outside, λ hardly fits the scale of the columns
-SAMPLE = 2048  # columns by which the dictionary is judged before and after learning
+SAMPLE = 1024  # columns by which the dictionary is judged before, in the course of, and after learning
+SETTLED_PERCENT = 1.0  # fall of the objective over the last quarter of learning that counts as none
 
 
 class Fit(NamedTuple):
@@ -46,19 +47,22 @@ def fit(columns: Columns, settings: Settings) -> Fit:
     plan = "%s: learning %d atoms of length %d from %d columns in %d mini-batches"
     logger.info(plan, columns.run_id, settings.atoms, length, voxels, iterations)
     initial = odl.initial_dictionary(X, scaling.usable, settings.atoms, settings.seed)
-    dictionary = odl.learn_dictionary(
-        X,
-        initial,
-        settings.lam,
-        batch_size=settings.batch_size,
-        iterations=iterations,
-        threads=settings.threads,
-    )
+    learner = odl.Learner(initial, settings.lam, settings.batch_size, settings.threads)
+    last = iterations // 4
+    learner.feed(X, iterations - last)
+    middle = learner.dictionary
+    if last:
+        learner.feed(X, last)
+    dictionary = learner.dictionary
     restored = odl.restore_dead(dictionary, initial)
+    odl.restore_dead(middle, initial)
     codes = odl.encode(X, dictionary, settings.lam, threads=settings.threads)
     # Rows of a shard are in random order, so the first of them are a random sample.
     sample = X[:, :SAMPLE]
-    start = odl.encode(sample, initial, settings.lam, threads=settings.threads)
+    start, before = (
+        odl.encode(sample, atoms, settings.lam, threads=settings.threads).objective
+        for atoms in (initial, middle)
+    )
     atoms = arrange(dictionary, codes.matrix)
     report = {
         "voxels": voxels,
@@ -69,7 +73,8 @@ def fit(columns: Columns, settings: Settings) -> Fit:
         "objective": codes.objective,
         "sample": {
             "columns": sample.shape[1],
-            "initial": start.objective,
+            "initial": start,
+            "before_last_quarter": before,
             "final": float(codes.losses[:SAMPLE].mean()),
         },
         "r2": codes.r2,
@@ -77,7 +82,18 @@ def fit(columns: Columns, settings: Settings) -> Fit:
         "restored_atoms": restored,
         "repaired_codes": codes.repaired,
     }
+    report["last_quarter_fall_percent"] = 100 * (1 - report["sample"]["final"] / before)
     return Fit(atoms, report)
+
+
+def convergence_warnings(fall_percent: float) -> list[str]:
+    """Say so if the objective was still falling at the end."""
+    if fall_percent <= SETTLED_PERCENT:
+        return []
+    return [
+        f"the objective fell by {fall_percent:.2g} % over the last quarter of learning, more than "
+        f"{SETTLED_PERCENT:g} %: it has not converged; raise decompose.passes"
+    ]
 
 
 def _sparsity(atoms: Atoms) -> dict[str, Any]:

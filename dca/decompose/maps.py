@@ -139,10 +139,6 @@ def _header(shard: Shard, volumes: int) -> nib.Nifti1Header:
     # The fourth axis counts atoms: it has no unit of time.
     shape = (*shard.shape, volumes)
     image = nib.Nifti1Image(np.broadcast_to(np.float32(0), shape), shard.affine)
-    code = "mni" if (shard.space or "").startswith("MNI") else "scanner"
-    image.set_sform(shard.affine, code)
-    image.set_qform(shard.affine, code)
-    if not np.allclose(image.get_qform(), shard.affine, atol=1e-3):
-        image.set_qform(None, "unknown")  # a qform has no shears
+    shard.label_space(image)
     image.header.set_xyzt_units("mm")
     return image.header

@@ -81,45 +81,56 @@ def initial_dictionary(X: np.ndarray, usable: np.ndarray, atoms: int, seed: int)
     return unit(dictionary)
 
 
-def learn_dictionary(
-    X: np.ndarray, initial: np.ndarray, lam: float, *, batch_size: int, iterations: int, threads: int = 1
-) -> np.ndarray:
-    """Learn a dictionary online: the columns pass by in mini-batches, in an order that SPAMS fixes.
+class Learner:
+    """Online dictionary learning: columns pass by in mini-batches, in an order that SPAMS fixes.
 
-    SPAMS seeds its own generator with 0 in every call, so that the result depends on the columns, the
-    initial dictionary and the number of threads alone.
+    It can be fed chunk by chunk, so that the columns need not fit into memory, and be looked at in between:
+    what SPAMS keeps of the past (the sums A of αα' and B of xα') goes from one chunk to the next. SPAMS seeds
+    its own generator with 0 in every call, so that the result depends on the columns, the initial dictionary
+    and the number of threads alone.
 
     Parameters
     ----------
-    X : ndarray, float32, shape (L, N), Fortran order
     initial : ndarray, float32, shape (L, K), Fortran order
     lam : float
         λ, on the scale of the columns.
     batch_size : int
-        Columns per mini-batch; all, if there are fewer.
-    iterations : int
-        Mini-batches.
+        Columns per mini-batch; all of a chunk, if there are fewer.
     threads : int
         More than one pays only on idle cores.
 
-    Returns
-    -------
-    ndarray, float32, shape (L, K), Fortran order
-        Atoms of unit norm; those that no column came to use in the end are zero.
+    Attributes
+    ----------
+    iterations : int
+        Mini-batches so far.
     """
-    with _fixed_threads(threads):
-        learnt = spams.trainDL(
-            X,
-            D=initial,
-            lambda1=lam,
-            lambda2=0,
-            mode=spams.PENALTY,
-            batchsize=batch_size,
-            iter=iterations,
-            numThreads=threads,
-            verbose=False,
-        )
-    return unit(learnt)
+
+    def __init__(self, initial: np.ndarray, lam: float, batch_size: int, threads: int = 1) -> None:
+        self._dictionary, self._model, self.iterations = initial, None, 0
+        self._lam, self._batch_size, self._threads = lam, batch_size, threads
+
+    def feed(self, X: np.ndarray, iterations: int) -> None:
+        """Learn from columns, float32, shape (L, n), Fortran order, in so many mini-batches."""
+        with _fixed_threads(self._threads):
+            self._dictionary, self._model = spams.trainDL(
+                X,
+                return_model=True,
+                model=self._model,
+                D=self._dictionary,
+                lambda1=self._lam,
+                lambda2=0,
+                mode=spams.PENALTY,
+                batchsize=self._batch_size,
+                iter=iterations,
+                numThreads=self._threads,
+                verbose=False,
+            )
+        self.iterations += iterations
+
+    @property
+    def dictionary(self) -> np.ndarray:
+        """Atoms of unit norm so far, float32, shape (L, K); those that no column came to use are zero."""
+        return unit(self._dictionary)
 
 
 def restore_dead(dictionary: np.ndarray, initial: np.ndarray) -> int:

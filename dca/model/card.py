@@ -15,6 +15,7 @@ from dca.model.architecture import Architecture
 
 SCHEMA = 1
 CARD = "card.json"
+NORMALISATION = "zscore per voxel"  # of every shard, and so of the series that a model is for
 _REMEDY = "name the folder of a trained model, or train again"
 
 

@@ -197,6 +197,14 @@ class Shard:
         volume[self.voxel] = values
         return volume.reshape(*self.shape, *values.shape[1:])
 
+    def label_space(self, image: nib.Nifti1Image) -> None:
+        """Write the run's affine, and the kind of space that it leads to, into an image's header."""
+        code = "mni" if (self.space or "").startswith("MNI") else "scanner"
+        image.set_sform(self.affine, code)
+        image.set_qform(self.affine, code)
+        if not np.allclose(image.get_qform(), self.affine, atol=1e-3):
+            image.set_qform(None, "unknown")  # a qform has no shears
+
     def save_volume(self, path: str | Path, values: np.ndarray, fill: float = 0) -> None:
         """Write `to_volume(values)` as NIfTI in the run's space.
 
@@ -211,11 +219,7 @@ class Shard:
         """
         volume = self.to_volume(np.asarray(values, dtype=np.float32), fill)
         image = nib.Nifti1Image(volume, self.affine)
-        code = "mni" if (self.space or "").startswith("MNI") else "scanner"
-        image.set_sform(self.affine, code)
-        image.set_qform(self.affine, code)
-        if not np.allclose(image.get_qform(), self.affine, atol=1e-3):
-            image.set_qform(None, "unknown")  # a qform has no shears
+        self.label_space(image)
         image.header.set_xyzt_units("mm", "sec")
         with atomic(path) as temporary:
             nib.save(image, temporary)

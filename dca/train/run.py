@@ -9,6 +9,7 @@ from typing import Any
 from dca.errors import ConfigError
 from dca.files import write_json
 from dca.model.architecture import Architecture
+from dca.model.card import NORMALISATION
 from dca.train.autoencoding import Autoencoding
 from dca.train.checkpoint import Checkpoints
 from dca.train.job import Job, Outcome
@@ -115,7 +116,7 @@ def run_mode(job: Job) -> Outcome:
 def _card(data: TrainingData, job: Job, outcome: Outcome, config: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "tr": data.tr,
-        "normalisation": "zscore per voxel",
+        "normalisation": NORMALISATION,
         "preprocessing": list(data.preprocessing),
         "trained_on": list(data.run_ids),
         "data_sha256": data.hash,

@@ -28,4 +28,4 @@ DAG.validate_group = lambda dag, group: None  # the same for single groups, befo
 
 def setup_group(wildcards):
     """The group of jobs that a decomposition belongs to: one before the training, one after it."""
-    return wildcards.setup
+    return "raw" if wildcards.setup == "raw" else "dca"

@@ -17,6 +17,10 @@ def benchmark_file(path):
     return f"{RESULTS}/benchmarks/{path}.tsv"
 
 
+# What uses the trained model needs both of its files.
+MODEL = {"card": result("train/model/card.json"), "weights": result("train/model/model.weights.h5")}
+
+
 def per_run(pattern, keep=lambda run: True):
     """One file for every run that `keep` accepts."""
     return [result(pattern.format(run_id=run.run_id)) for run in RUNS.values() if keep(run)]
@@ -94,17 +98,43 @@ def glm_maps(names):
     )
 
 
+def z_maps(wildcards):
+    """The z maps of all events, of all runs that stay in the study."""
+    return [result(f"glm/{run.run_id}/{event}_z.nii.gz") for run in kept_runs() for event in run.events]
+
+
 def decompose_input(wildcards):
-    """Signals or features, and for the latter the decoder."""
-    shard = result("signals/{run_id}.h5")
-    if wildcards.setup == "raw":
-        return {"shard": shard}
-    return {
-        "shard": shard,
-        "features": result("features/{run_id}.h5"),
-        "card": result("train/model/card.json"),
-        "weights": result("train/model/model.weights.h5"),
+    """Signals or features, and for all but signals the model."""
+    files = {"shard": result("signals/{run_id}.h5")}
+    if wildcards.setup == "dca":
+        files["features"] = result("features/{run_id}.h5")
+    return files if wildcards.setup == "raw" else files | MODEL
+
+
+def group_input(wildcards):
+    """Signals or features of all training runs, and for the latter the model."""
+    folder = "signals" if wildcards.setup == "raw" else "features"
+    sources = [result(f"{folder}/{run.run_id}.h5") for run in training_runs()]
+    return {"sources": sources} | ({} if wildcards.setup == "raw" else MODEL)
+
+
+def training_runs():
+    """Training runs that stay in the study."""
+    return [run for run in kept_runs() if run.split == "train"]
+
+
+def training_subjects(wildcards):
+    """The subject of every training run."""
+    return [run.subject for run in training_runs()]
+
+
+def code_input(wildcards):
+    """A run's signals, or signals and features, and the dictionary of all runs."""
+    files = {
+        "shard": result("signals/{run_id}.h5"),
+        "atoms": result("decompose/group/{setup}/atoms.h5"),
     }
+    return files | ({"features": result("features/{run_id}.h5")} if wildcards.setup == "dca" else {})
 
 
 def atom_map_input(wildcards):
@@ -131,6 +161,7 @@ def compare_input(wildcards):
         "coefficients": [result(f"{folder}/coefficients.npz") for folder in folders],
         "confounds": result("preprocess/{run_id}/confounds.tsv"),
         "design": result("glm/{run_id}/design.tsv"),
+        "sums": result("compare/z_sums.h5"),
         "maps": [result(f"glm/{run.run_id}/{event}_z.nii.gz") for event in run.events],
     }
 

@@ -9,6 +9,7 @@ from snakemake.io import contains_wildcard
 from dca import config as settings
 from dca import inputs
 from dca.cluster import failures
+from dca.decompose.settings import setups as decompose_setups
 from dca.errors import DCAError, InputError
 from dca.model.study import check_runs
 from dca.simulate import layout
@@ -49,7 +50,7 @@ os.environ.update(DCA_CLONE=str(settings.ROOT))
 
 RUNS = {run.run_id: run for run in runs}
 SUBJECTS = sorted({run.subject for run in runs})
-SETUPS = config["decompose"]["setups"]
+SETUPS = decompose_setups(config["decompose"])
 # What the report tells of: not how large a job of a cluster may be.
 REPORTED = {key: value for key, value in config.items() if key != "cluster"}
 DEMO = Path.cwd() / RESULTS / "demo"

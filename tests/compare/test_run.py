@@ -1,13 +1,14 @@
+import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
 
-from dca.compare import compare_run, gather
+from dca.compare import compare_run, gather, sum_maps
 from dca.compare.group import OVERALL, compare_setups
 from dca.compare.run import COLUMNS
 from dca.errors import InputError
-from dca.files import read_json, read_tsv, write_tsv
+from dca.files import read_json, read_tsv, write_json, write_tsv
 from dca.glm.design import make_design
 from dca.preprocess.regress import residual_operator
 from dca.preprocess.rigid import PARAMETERS
@@ -73,6 +74,34 @@ def test_table_of_a_run(study):
     assert row["spatial_r"] > 0.8
     assert row["null_mean"] < row["null_p95"] < 0.9
     assert 50 < row["distinct"] <= 99
+    assert row["p"] <= row["p_corrected"] < 0.3 and np.isnan(row["p_phase"])
+    assert row["heldout_pcc"] == pytest.approx(1) and row["heldout_p"] <= 0.1
+    assert -1 <= row["heldout_r"] <= 1 and 0 < row["heldout_r_p"] <= 1
+    assert row["others"] == 0 and np.isnan(row["others_r"])
+
+
+def test_maps_of_other_runs_count(study):
+    with Shard(study / "run.h5") as shard:
+        attributes = {k: v for k, v in shard.attributes.items() if k != "schema"} | {
+            "space": "MNI152NLin6Asym"
+        }
+        voxel, signals, ones = shard.voxel, shard.read(0, 50), np.ones(50)
+        z = {name: nib.load(study / "glm" / f"{name}_z.nii.gz").get_fdata().ravel()[voxel] for name in "abcd"}
+    path = study / "run.h5"
+    write_shard(path, [signals], length=VOLUMES, voxel=voxel, mean=ones, std=ones, attributes=attributes)
+    for folder in ("glm", "other"):
+        with Shard(path) as shard:
+            for name, values in z.items():
+                shard.save_volume(study / folder / f"{name}_z.nii.gz", 2 * values)
+        write_json(study / folder / "summary.json", {"space": "MNI152NLin6Asym", "events": list(z)})
+    sum_maps([study / "glm", study / "other"], study / "sums.h5")
+    table = compare(study, sums=study / "sums.h5").set_index(["setup", "event"])
+    row = table.loc[("dca", "b")]
+    assert row["others"] == 1
+    assert row["others_r"] == pytest.approx(row["spatial_r"], abs=1e-4)  # the other run is a copy
+    assert row["others_r_null"] < 0.5 * row["others_r"]
+    # Of twelve atoms, other orders often choose the right one as well.
+    assert 0.01 <= row["others_r_p"] < 0.8
 
 
 def test_setups_share_their_surrogates(study):
@@ -121,6 +150,7 @@ def test_files_that_do_not_fit_are_named(study):
 
 def rows(subject, excess, split="validation", event="a"):
     values = {"null_mean": 0.3, "null_sd": 0.1, "spatial_r": 0.5, "dice": np.nan}
+    values |= {"heldout_pcc": 0.1, "heldout_r": 0.3, "heldout_r_null": 0.1, "others_r": np.nan}
     key = {"run_id": f"sub-{subject}", "subject": subject, "split": split, "event": event}
     return [
         {**dict.fromkeys(COLUMNS, 0), **key, **values, "setup": setup, "pcc": pcc}
@@ -148,6 +178,9 @@ def test_gather_pairs_subjects(tmp_path):
     assert table.loc[("validation", "a", "pcc"), "status"] == "uncorrected"
     assert table.loc[("all", OVERALL, "pcc"), "n"] == 4
     assert ("validation", "a", "dice") not in table.index
+    assert table.loc[("all", "a", "heldout_r_excess"), "mean_setup"] == pytest.approx(0.2)
+    assert table.loc[("all", OVERALL, "heldout_pcc"), "status"] == "held out"
+    assert "others_r_excess" not in table.index.get_level_values("measure")
     text = (tmp_path / "group.tsv").read_text().splitlines()
     single = next(line for line in text if line.startswith("train\ta\tpcc_excess\t")).split("\t")
     assert single[-4:] == ["n/a"] * 4

@@ -26,7 +26,9 @@ def smooth_columns(length, count, *, networks=30):
 
 def learnt(X, atoms, lam, *, seed=0, iterations=20, batch_size=64):
     initial = odl.initial_dictionary(X, np.ones(X.shape[1], bool), atoms, seed)
-    return odl.learn_dictionary(X, initial, lam, batch_size=batch_size, iterations=iterations), initial
+    learner = odl.Learner(initial, lam, batch_size)
+    learner.feed(X, iterations)
+    return learner.dictionary, initial
 
 
 def objective(X, D, A, lam):
@@ -61,6 +63,17 @@ def test_dictionary_is_as_good_as_that_of_scikit_learn():
     )
     assert ours < 0.97 * before
     assert ours == pytest.approx(other, rel=0.03)
+
+
+def test_learning_chunk_by_chunk_is_as_good_as_at_once():
+    X, lam = smooth_columns(60, 1200), 0.15
+    at_once, initial = learnt(X, 30, lam, iterations=40, batch_size=60)
+    learner = odl.Learner(initial, lam, 60)
+    for start in [0, 400, 800] * 2:
+        learner.feed(np.asfortranarray(X[:, start : start + 400]), 400 // 60)
+    before, ours, theirs = (odl.encode(X, D, lam).objective for D in (initial, learner.dictionary, at_once))
+    assert learner.iterations == 36
+    assert ours - theirs < 0.05 * (before - theirs)
 
 
 def test_planted_dictionary_is_recovered(networks, run):

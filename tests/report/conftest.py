@@ -210,7 +210,11 @@ def _write_task(
         }
         for setup in ("raw", "dca") for number, event in enumerate(run.events)
     ]  # fmt: skip
-    write_tsv(results / "compare" / "runs" / f"{run.run_id}.tsv", pd.DataFrame(rows), COMPARE_COLUMNS)
+    write_tsv(
+        results / "compare" / "runs" / f"{run.run_id}.tsv",
+        pd.DataFrame(rows, columns=list(COMPARE_COLUMNS)),
+        COMPARE_COLUMNS,
+    )
 
 
 def _write_training(folder: Path, rng: np.random.Generator) -> None:

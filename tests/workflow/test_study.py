@@ -74,6 +74,31 @@ def test_the_comparison_has_a_row_for_every_run_setup_and_event(study):
     table = read_tsv(study.results / "compare/pcc.tsv")
     assert len(table) == 2 * 2 * len(EVENTS)
     assert table["pcc"].between(0, 1).all() and table["p"].between(1 / 51, 1).all()
+    assert (table["p"] <= table["p_corrected"]).all()
+    assert (table["others"] == 0).all()  # subjects in spaces of their own
+
+
+def test_every_table_of_the_comparison_says_what_its_columns_are_and_which_split_a_row_is_of(study):
+    tables = sorted(study.results.glob("compare/**/*.tsv"))
+    assert len(tables) == 4
+    for path in tables:
+        columns = list(read_tsv(path))
+        assert columns == list(read_json(path.with_suffix(".json")))
+        assert "split" in columns
+
+
+def test_one_dictionary_of_all_training_runs_serves_held_out_runs(study):
+    study.configure(decompose={"level": "both", "setups": ["raw", "dca", "dca-signal"]})
+    held_out, reconstructed = "decompose/raw-group/sub-02_task-motor", f"decompose/dca-signal/{RUN}"
+    planned = study.planned()
+    targets = [f"results/{folder}/summary.json" for folder in (held_out, reconstructed)]
+    study.snakemake(*targets)
+    study.configure()
+    assert f"decompose/dca-group/{RUN}/maps.nii.gz" in planned
+    group = read_json(study.results / "decompose/group/raw/summary.json")
+    assert (group["runs"], group["split_half"]) == (1, None)
+    assert read_json(study.results / held_out / "summary.json")["level"] == "group"
+    assert read_json(study.results / reconstructed / "summary.json")["setup"] == "dca-signal"
 
 
 def test_a_second_run_has_nothing_to_do(study):

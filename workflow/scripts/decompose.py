@@ -19,4 +19,5 @@ with job(snakemake.log[0], snakemake.threads):
         threads=snakemake.threads,
         model_folder=Path(files.card).parent if files.get("card") else None,
         shard=files.shard,
+        courses=params.courses,
     )
