@@ -6,6 +6,7 @@ rule report_subject:
         subject_report_input,
         summary=result("train/summary.json"),
     output:
+        **files_beside("report/{subject}"),
         page=report(
             result("report/{subject}.html"),
             category="Subjects",
@@ -34,6 +35,7 @@ rule report_index:
     input:
         index_report_input,
     output:
+        **files_beside("report/index"),
         page=report(
             result("report/index.html"),
             category="Study",

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from dca.report import charts
-from dca.report.picture import Picture
+from dca.report.gallery import Gallery, Shown
+from dca.report.page import anchor
 from dca.report.results import RunResults
 from dca.report.slices import Scale, Volume, atom_scale, draw_map, in_mm, peak, z_scale
 from dca.report.verdicts import primary_null
@@ -23,7 +24,7 @@ class MapCell:
     """One map of an event: its picture, or why there is none."""
 
     title: str
-    picture: Picture | None
+    picture: Shown | None
     missing: str
 
 
@@ -40,7 +41,7 @@ class EventRow:
         What that place is the peak of.
     cells : list of MapCell
         GLM, dca, raw.
-    courses : Picture or None
+    courses : Shown or None
     atoms : bool
         Whether an atom was chosen in any setup.
     numbers : list of dict
@@ -51,7 +52,7 @@ class EventRow:
     place: tuple[int, int, int] | None
     through: str
     cells: list[MapCell]
-    courses: Picture | None
+    courses: Shown | None
     atoms: bool
     numbers: list[dict[str, Any]]
 
@@ -72,7 +73,7 @@ class KeyFigure:
     scales: dict[str, Scale]
 
 
-def key_figure(run: RunResults) -> KeyFigure:
+def key_figure(run: RunResults, gallery: Gallery) -> KeyFigure:
     """Draw all events of a run."""
     glm = {event: run.z_map(event) for event in run.events}
     chosen = {setup: choose_atoms(run, setup) for setup in SETUPS}
@@ -86,7 +87,8 @@ def key_figure(run: RunResults) -> KeyFigure:
     rows = []
     for event in run.events:
         columns = {"GLM": glm[event], **{setup: atoms[setup].get(event) for setup in SETUPS}}
-        rows.append(_event_row(run, event, columns, scales, {s: chosen[s].get(event) for s in SETUPS}))
+        picks = {setup: chosen[setup].get(event) for setup in SETUPS}
+        rows.append(_event_row(run, event, columns, scales, picks, gallery))
     return KeyFigure(rows, scales)
 
 
@@ -102,7 +104,9 @@ def choose_atoms(run: RunResults, setup: str) -> dict[str, Chosen]:
     return {event: Chosen(atom, sign) for event, (atom, sign) in run.atoms_by_event(setup).items()}
 
 
-def contrast_maps(run: RunResults, names: Sequence[str]) -> list[tuple[str, tuple[int, int, int], Picture]]:
+def contrast_maps(
+    run: RunResults, names: Sequence[str], gallery: Gallery
+) -> list[tuple[str, tuple[int, int, int], Shown | None]]:
     """Draw contrasts through their strongest voxel; those that were not computed are left out."""
     maps = {name: volume for name in names if (volume := run.z_map(name)) is not None}
     scale = z_scale([volume.data for volume in maps.values()])
@@ -110,7 +114,8 @@ def contrast_maps(run: RunResults, names: Sequence[str]) -> list[tuple[str, tupl
     for name, volume in maps.items():
         cut = peak(volume, two_sided=True)
         alt = f"z map of the contrast {name}, slices through its strongest voxel."
-        drawn.append((name, in_mm(volume, cut), draw_map(volume, *backdrop(run, volume), cut, scale, alt)))
+        picture = draw_map(volume, *backdrop(run, volume), cut, scale, alt)
+        drawn.append((name, in_mm(volume, cut), gallery.add(f"{run.run_id}_contrast-{name}_z", picture)))
     return drawn
 
 
@@ -137,6 +142,7 @@ def _event_row(
     columns: dict[str, Volume | None],
     scales: dict[str, Scale],
     chosen: dict[str, Chosen | None],
+    gallery: Gallery,
 ) -> EventRow:
     through, leading = next(((name, v) for name, v in columns.items() if v is not None), ("", None))
     cut = None if leading is None else peak(leading)
@@ -154,14 +160,14 @@ def _event_row(
             and volume.data.shape == leading.data.shape
         ):
             alt = f"{title} map of {event} on slices through x, y, z = {place} mm."
-            picture = draw_map(volume, *backdrop(run, volume), cut, scales[name], alt)
+            drawn = draw_map(volume, *backdrop(run, volume), cut, scales[name], alt)
+            picture = gallery.add(f"{run.run_id}_event-{anchor(event)}_{name.lower()}", drawn)
         cells.append(MapCell(title, picture, "not run" if volume is None else "on another grid"))
-    return EventRow(
-        event, place, through, cells, _courses(run, event, chosen), any(chosen.values()), _numbers(run, event)
-    )
+    courses = _courses(run, event, chosen, gallery)
+    return EventRow(event, place, through, cells, courses, any(chosen.values()), _numbers(run, event))
 
 
-def _courses(run: RunResults, event: str, chosen: dict[str, Chosen | None]) -> Picture | None:
+def _courses(run: RunResults, event: str, chosen: dict[str, Chosen | None], gallery: Gallery) -> Shown | None:
     regressor = None
     if run.design is not None and event in run.design:
         regressor = run.design[event].to_numpy(float)
@@ -172,8 +178,12 @@ def _courses(run: RunResults, event: str, chosen: dict[str, Chosen | None]) -> P
             courses[setup] = pick.sign * dictionary.iloc[:, pick.atom].to_numpy(float)
     if regressor is None and not courses:
         return None
-    named = " and ".join(courses) or "no"
-    return charts.draw_time_courses(regressor, courses, run.tr, f"Time course of {event} with {named} atom.")
+    alt = f"Time course of {event} with {' and '.join(courses) or 'no'} atom."
+    picture = charts.draw_time_courses(regressor, courses, run.tr, alt)
+    columns = {**({} if regressor is None else {"design": regressor}), **courses}
+    table = pd.DataFrame({name: pd.Series(values) for name, values in columns.items()})
+    table.insert(0, "time_s", np.arange(len(table)) * run.tr)
+    return gallery.add(f"{run.run_id}_event-{anchor(event)}_courses", picture, table)
 
 
 def _numbers(run: RunResults, event: str) -> list[dict[str, Any]]:

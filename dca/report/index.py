@@ -13,10 +13,10 @@ from dca import provenance as origin
 from dca.preprocess.limits import reasons_to_exclude
 from dca.report import charts, verdicts
 from dca.report.filters import first_layer_filters
+from dca.report.gallery import Gallery, Shown
 from dca.report.methods import methods_text
 from dca.report.notes import gather_notes, study_logs
 from dca.report.page import write_page
-from dca.report.picture import Picture
 from dca.report.results import LABELS, Folder, RunResults, records
 
 SETUPS = ("raw", "dca")
@@ -58,32 +58,35 @@ def write_index(
     pcc = folder.table("compare/pcc.tsv", dtype=LABELS)
     group = folder.table("compare/group.tsv", dtype={"event": str})
     origins = dict(provenance) if provenance is not None else origin.collect(config)
-    context = {
-        "verdicts": [
-            verdicts.judge_runs(found, config["preprocess"]),
-            verdicts.judge_motion(found),
-            verdicts.judge_training(history, training),
-            *(verdicts.judge_events(pcc, setup) for setup in SETUPS),
-            verdicts.judge_group(group),
-        ],
-        "rows": [run_row(run, config) for run in found],
-        "fd_threshold": charts.FD_THRESHOLD,
-        "motion": _motion(found),
-        "training": training,
-        "losses": _losses(history),
-        "filters": _filters(folder),
-        "timeline": _timeline(folder.table("train/timeline.tsv")),
-        "group": group_rows(group),
-        "excess": _excess(pcc),
-        "methods": methods_text(config, found, origins),
-        "config": config,
-        "provenance": origins,
-        "card": folder.record("train/model/card.json"),
-    }
-    # Last: by now every file has been looked at.
-    logs = study_logs(folder.root)
-    notes = gather_notes(found, folder.problems, training, logs, config["preprocess"])
-    write_page(out, "index.html", notes=notes, **context)
+    section = config["report"]
+    with Gallery(out, section["single_file"], section["formats"]) as gallery:
+        context = {
+            "verdicts": [
+                verdicts.judge_runs(found, config["preprocess"]),
+                verdicts.judge_motion(found),
+                verdicts.judge_training(history, training),
+                *(verdicts.judge_events(pcc, setup) for setup in SETUPS),
+                verdicts.judge_group(group),
+            ],
+            "rows": [run_row(run, config) for run in found],
+            "fd_threshold": charts.FD_THRESHOLD,
+            "motion": _motion(found, gallery),
+            "training": training,
+            "losses": _losses(history, gallery),
+            "filters": _filters(folder, gallery),
+            "timeline": _timeline(folder.table("train/timeline.tsv"), gallery),
+            "group": group_rows(group),
+            "excess": _excess(pcc, gallery),
+            "methods": methods_text(config, found, origins),
+            "config": config,
+            "provenance": origins,
+            "card": folder.record("train/model/card.json"),
+            "data": gallery.data,
+        }
+        # Last: by now every file has been looked at.
+        logs = study_logs(folder.root)
+        notes = gather_notes(found, folder.problems, training, logs, config["preprocess"])
+        write_page(out, "index.html", notes=notes, **context)
 
 
 def run_row(run: RunResults, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,44 +122,44 @@ def group_rows(group: pd.DataFrame | None) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in shown.to_dict("records")]
 
 
-def _motion(runs: Sequence[RunResults]) -> Picture | None:
+def _motion(runs: Sequence[RunResults], gallery: Gallery) -> Shown | None:
     known = {run.run_id: run.displacement for run in runs if run.displacement is not None}
     if not known:
         return None
-    return charts.draw_motion_overview(known, f"Framewise displacement of {len(known)} runs.")
+    alt = f"Framewise displacement of {len(known)} runs."
+    return gallery.add("motion", charts.draw_motion_overview(known, alt))
 
 
-def _losses(history: pd.DataFrame | None) -> Picture | None:
+def _losses(history: pd.DataFrame | None, gallery: Gallery) -> Shown | None:
     if history is None or not np.isfinite(history["loss"]).any():
         return None
-    return charts.draw_losses(
-        history, "Training and validation loss, left against updates, right against time."
-    )
+    alt = "Training and validation loss, left against updates, right against time."
+    return gallery.add("losses", charts.draw_losses(history, alt))
 
 
-def _filters(folder: Folder) -> Picture | None:
+def _filters(folder: Folder, gallery: Gallery) -> Shown | None:
     found = folder.read("train/model", first_layer_filters)
     if found is None:
         return None
     filters, tr = found
-    return charts.draw_filters(
-        filters, tr, f"The {filters.shape[1]} filters of the first layer over time lag."
-    )
+    alt = f"The {filters.shape[1]} filters of the first layer over time lag."
+    return gallery.add("filters", charts.draw_filters(filters, tr, alt))
 
 
-def _timeline(timeline: pd.DataFrame | None) -> dict[str, Any] | None:
+def _timeline(timeline: pd.DataFrame | None, gallery: Gallery) -> dict[str, Any] | None:
     if timeline is None or timeline.empty:
         return None
     timeline = timeline.assign(process=charts.process_names(timeline["worker"]))
     picture, shown_s = charts.draw_timeline(timeline, "What each worker did over time.")
+    total_s = float(timeline["end_s"].max())
     timeline = timeline[timeline["process"] != charts.SUPERVISOR]  # its recorded time is not all its time
     spent = (timeline["end_s"] - timeline["start_s"]).groupby([timeline["process"], timeline["phase"]]).sum()
     shares = spent.unstack(fill_value=0)
     shares = 100 * shares.div(shares.sum(axis=1), axis=0)
     return {
-        "picture": picture,
+        "picture": gallery.add("timeline", picture),
         "shown_s": shown_s,
-        "total_s": float(timeline["end_s"].max()),
+        "total_s": total_s,
         "phases": [str(phase) for phase in shares.columns],
         "shares": [
             (str(worker), [float(x) for x in row])
@@ -165,10 +168,11 @@ def _timeline(timeline: pd.DataFrame | None) -> dict[str, Any] | None:
     }
 
 
-def _excess(pcc: pd.DataFrame | None) -> Picture | None:
+def _excess(pcc: pd.DataFrame | None, gallery: Gallery) -> Shown | None:
     if pcc is None or pcc.empty:
         return None
     excess = verdicts.excess_over_null(pcc)
     if excess.empty:
         return None
-    return charts.draw_excess(excess, "Best PCC minus the mean of its null, by event, raw beside dca.")
+    alt = "Best PCC minus the mean of its null, by event, raw beside dca."
+    return gallery.add("excess", charts.draw_excess(excess, alt), excess)

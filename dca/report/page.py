@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -17,15 +18,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from dca.files import write_text
+from dca.report.gallery import Data
 
-STYLE = Path(__file__).parent / "templates" / "style.css"
+TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write_page(out: str | Path, template: str, **context: Any) -> None:
     """Render a template and write the page atomically.
 
-    The style sheet is part of the page, and the page's Content-Security-Policy allows that style sheet
-    and embedded images, nothing else: no script, no request.
+    Style sheet and script are part of the page. Its Content-Security-Policy names both by their hashes and
+    allows images beside the page or in it, and the scripts with numbers that its own script asks for:
+    nothing else, and nothing from elsewhere.
 
     Parameters
     ----------
@@ -35,13 +38,21 @@ def write_page(out: str | Path, template: str, **context: Any) -> None:
     **context
         What the template names.
     """
-    style = STYLE.read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("style.css", "report.js"))
     policy = (
-        f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; img-src 'self' file: data:; style-src '{_hash(style)}'; "
+        f"script-src '{_hash(script)}' 'strict-dynamic'; base-uri 'none'; form-action 'none'"
     )
-    page = environment().get_template(template).render(style=Markup(style), policy=policy, **context)
+    page = (
+        environment()
+        .get_template(template)
+        .render(style=Markup(style), script=Markup(script), policy=policy, **context)
+    )
     write_text(out, page)
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 @cache
@@ -55,7 +66,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     templates.filters.update(
-        number=number, fixed=fixed, yaml=to_yaml, anchor=anchor, page=page_name, facts=facts
+        number=number, fixed=fixed, yaml=to_yaml, anchor=anchor, page=page_name, facts=facts, sources=sources
     )
     return templates
 
@@ -103,6 +114,11 @@ def anchor(text: str) -> str:
     """An identifier for HTML made of any text; different texts keep different identifiers."""
     plain = re.sub(r"[^A-Za-z0-9_-]+", "-", text)
     return plain if plain == text else f"{plain}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def sources(components: Mapping[str, Data]) -> str:
+    """Where the script of the page finds the data of each setup, as JSON."""
+    return json.dumps({setup: [data.name, data.source] for setup, data in components.items()})
 
 
 def page_name(subject: str) -> str:

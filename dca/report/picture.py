@@ -1,8 +1,7 @@
-"""Figures as small PNG images that live inside the page."""
+"""Figures as small PNG images, and as vectors for papers."""
 
 from __future__ import annotations
 
-import base64
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -68,18 +69,20 @@ class Picture:
 
     Attributes
     ----------
-    uri : str
-        ``data:image/png;base64,…``
+    png : bytes
     width, height : int
         Natural size in CSS pixels.
     alt : str
         What it shows, for those who do not see it.
+    figure : Figure or None
+        What it was drawn from, for other formats.
     """
 
-    uri: str
+    png: bytes
     width: int
     height: int
     alt: str
+    figure: Figure | None = None
 
 
 def to_picture(figure: Figure, alt: str, colours: int = 64) -> Picture:
@@ -87,11 +90,25 @@ def to_picture(figure: Figure, alt: str, colours: int = 64) -> Picture:
     figure.set_dpi(DPI)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    return _embed(Image.fromarray(np.asarray(canvas.buffer_rgba())), alt, colours, CSS_DPI / DPI)
+    figure.set_layout_engine("none")
+    image = Image.fromarray(np.asarray(canvas.buffer_rgba()))
+    return _picture(image, alt, colours, CSS_DPI / DPI, figure)
 
 
-def embed_png(path: str | Path, alt: str, max_width: int = 1600) -> Picture:
-    """Embed an image file, shrunk to `max_width` pixels and a palette.
+def save_vector(figure: Figure, path: str | Path) -> None:
+    """Write a figure as SVG or PDF, by the suffix; the same figure gives the same bytes.
+
+    It was drawn by `to_picture`: its layout is settled, so that one pass suffices.
+    """
+    with matplotlib.rc_context({"svg.hashsalt": "dca", "svg.fonttype": "none", "pdf.fonttype": 42}):
+        if str(path).endswith(".pdf"):
+            FigureCanvasPdf(figure).print_pdf(path, metadata={"CreationDate": None})
+        else:
+            FigureCanvasSVG(figure).print_svg(path, metadata={"Date": None})
+
+
+def shrink_png(path: str | Path, alt: str, max_width: int = 1600) -> Picture:
+    """Take in an image file, shrunk to `max_width` pixels and a palette.
 
     Raises
     ------
@@ -110,13 +127,15 @@ def embed_png(path: str | Path, alt: str, max_width: int = 1600) -> Picture:
     if opaque.width > max_width:
         size = max_width, round(opaque.height * max_width / opaque.width)
         opaque = opaque.resize(size, Image.Resampling.LANCZOS)
-    return _embed(opaque, alt, 128, 1.0)
+    return _picture(opaque, alt, 128, 1.0)
 
 
-def _embed(image: Image.Image, alt: str, colours: int, scale: float) -> Picture:
+def _picture(
+    image: Image.Image, alt: str, colours: int, scale: float, figure: Figure | None = None
+) -> Picture:
     # Without dithering flat areas stay flat, and compress.
     few = image.convert("RGB").quantize(colours, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     packed = io.BytesIO()
     few.save(packed, format="png", optimize=True)
-    uri = "data:image/png;base64," + base64.b64encode(packed.getvalue()).decode("ascii")
-    return Picture(uri, round(image.width * scale), round(image.height * scale), alt)
+    size = round(image.width * scale), round(image.height * scale)
+    return Picture(packed.getvalue(), *size, alt, figure)

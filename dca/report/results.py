@@ -75,6 +75,7 @@ class RunResults:
         self.run_id = str(run["run_id"])
         self.subject = str(run["subject"])
         self.events: tuple[str, ...] = run["events"]
+        self._dictionaries: dict[str, pd.DataFrame | None] = {}
 
     @property
     def tr(self) -> float:
@@ -130,7 +131,10 @@ class RunResults:
 
     def dictionary(self, setup: str) -> pd.DataFrame | None:
         """T rows, one column per atom."""
-        return self.folder.table(f"decompose/{setup}/{self.run_id}/dictionary.tsv")
+        if setup not in self._dictionaries:
+            path = f"decompose/{setup}/{self.run_id}/dictionary.tsv"
+            self._dictionaries[setup] = self.folder.table(path)
+        return self._dictionaries[setup]
 
     def _volumes(self, setup: str) -> list[dict[str, Any]]:
         card = self.folder.record(f"decompose/{setup}/{self.run_id}/maps.json") or {}

@@ -145,6 +145,49 @@ def draw_map(
     return to_picture(figure, alt, colours=256)
 
 
+class Sections:
+    """Small maps on three planes side by side, made of pixels without any plotting.
+
+    Parameters
+    ----------
+    background, frame : Volume
+        On one grid. Pictures are cropped to the non-zero part of `frame`.
+    height : int
+        Pixels of the tallest plane.
+
+    Attributes
+    ----------
+    affine : ndarray, shape (4, 4)
+    size : (int, int)
+        Height and width of a picture in pixels.
+    """
+
+    def __init__(self, background: Volume, frame: Volume, height: int) -> None:
+        self.background, self.affine = background, background.affine
+        self._box = _bounds(frame.data)
+        extents = {view: _extent(background, view, self._box) for view in VIEWS}
+        per_mm = height / max(up for _, up in extents.values())
+        self._pixels = {
+            view: (max(1, round(up * per_mm)), max(1, round(across * per_mm)))
+            for view, (across, up) in extents.items()
+        }
+        self.size = height, sum(width for _, width in self._pixels.values())
+        self._grey = _grey_range(background.data)
+
+    def picture(self, values: np.ndarray, cut: tuple[int, int, int], scale: Scale) -> np.ndarray:
+        """Draw values on the planes through a voxel, as RGB, uint8, shape (*size, 3)."""
+        picture = np.zeros((*self.size, 3))
+        left = 0
+        for view, (height, width) in self._pixels.items():
+            grey = _greys(self.background, view, cut, self._box, self._grey)
+            colour = scale.rgba(_plane(values, view, cut, self._box))
+            mixed = grey + colour[..., 3:] * (colour[..., :3] - grey)
+            top = (self.size[0] - height) // 2
+            picture[top : top + height, left : left + width] = _stretch(mixed[::-1], height, width)
+            left += width
+        return np.rint(255 * picture).astype(np.uint8)
+
+
 @styled
 def draw_mask(
     background: Volume, mask: Volume | None, alt: str, slices: int = 8, whole: bool = False
@@ -178,6 +221,13 @@ def draw_mask(
     _write(axes, 0.03 * width, rows * (height + foot) - 0.06 * width, "L", "left")
     _write(axes, 0.97 * width, rows * (height + foot) - 0.06 * width, "R", "right")
     return to_picture(figure, alt, colours=64)
+
+
+def _stretch(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Bring an image to a size by its nearest pixels: values stay what they are."""
+    rows = (np.arange(height) + 0.5) * image.shape[0] // height
+    columns = (np.arange(width) + 0.5) * image.shape[1] // width
+    return image[rows.astype(int)][:, columns.astype(int)]
 
 
 def _canvas(inches: float, width: float, height: float) -> tuple[Figure, Axes]:

@@ -13,11 +13,13 @@ from dca import provenance as origin
 from dca.preprocess.limits import reasons_to_exclude
 from dca.preprocess.template import template_on
 from dca.report import charts, verdicts
+from dca.report.components import add_components
 from dca.report.events import contrast_maps, key_figure
+from dca.report.gallery import Data, Gallery, Shown
 from dca.report.index import run_row
 from dca.report.notes import gather_notes, run_logs
 from dca.report.page import write_page
-from dca.report.picture import Picture, embed_png
+from dca.report.picture import shrink_png
 from dca.report.results import Folder, RunResults, records
 from dca.report.slices import Z_THRESHOLD, Volume, draw_mask
 
@@ -61,48 +63,69 @@ def write_subject(
     kept = [
         run for run in found if not reasons_to_exclude(run.summary("preprocess") or {}, config["preprocess"])
     ]
-    sections = [run_section(run, config) for run in found]
-    logs = run_logs(folder.root, [run.run_id for run in found])
-    notes = gather_notes(found, folder.problems, None, logs, config["preprocess"])
-    write_page(
-        out,
-        "subject.html",
-        subject=str(subject),
-        verdicts=[
-            verdicts.judge_runs(found, config["preprocess"]),
-            verdicts.judge_motion(found),
-            *_task_verdicts(kept),
-        ],
-        sections=sections,
-        fd_threshold=charts.FD_THRESHOLD,
-        z_threshold=Z_THRESHOLD,
-        notes=notes,
-        config=config,
-        provenance=dict(provenance) if provenance is not None else origin.collect(config),
-    )
+    section = config["report"]
+    with Gallery(out, section["single_file"], section["formats"]) as gallery:
+        sections = [run_section(run, config, gallery) for run in found]
+        logs = run_logs(folder.root, [run.run_id for run in found])
+        notes = gather_notes(found, folder.problems, None, logs, config["preprocess"])
+        write_page(
+            out,
+            "subject.html",
+            subject=str(subject),
+            verdicts=[
+                verdicts.judge_runs(found, config["preprocess"]),
+                verdicts.judge_motion(found),
+                *_task_verdicts(kept),
+            ],
+            sections=sections,
+            data=gallery.data,
+            fd_threshold=charts.FD_THRESHOLD,
+            z_threshold=Z_THRESHOLD,
+            notes=notes,
+            config=config,
+            provenance=dict(provenance) if provenance is not None else origin.collect(config),
+        )
 
 
-def run_section(run: RunResults, config: Mapping[str, Any]) -> dict[str, Any]:
-    """All that the page shows of one run."""
-    glm = run.summary("glm") if run.events else None
-    contrasts = [name for name in (glm or {}).get("maps", {}) if name not in run.events]
-    return {
-        **run_row(run, config),
-        "signals": run.signals,
+def run_section(run: RunResults, config: Mapping[str, Any], gallery: Gallery) -> dict[str, Any]:
+    """All that the page shows of one run; its images go to the gallery."""
+    row = run_row(run, config)
+    section = {
+        **row,
         "space": (run.signals or {}).get("space") or run.run.get("space"),
         "preprocess": run.summary("preprocess"),
-        "carpet": _png(run, "carpet", "Carpet plot of {}: signals of brain voxels over time."),
-        "tsnr": _png(run, "tsnr", "Temporal SNR of {} on axial slices, before and after preprocessing."),
-        "template": _template(run),
-        "motion": _motion(run),
-        "mask": _mask(run),
+        "carpet": _png(run, "carpet", "Carpet plot of {}: signals of brain voxels over time.", gallery),
+        "tsnr": _png(
+            run, "tsnr", "Temporal SNR of {} on axial slices, before and after preprocessing.", gallery
+        ),
+        "template": _template(run, gallery),
+        "motion": _motion(run, gallery),
+        "mask": _mask(run, gallery),
+    }
+    # Of a run that is left out later stages have at most what an earlier study made of it.
+    return section if row["left_out"] else {**section, **_results(run, config, gallery)}
+
+
+def _results(run: RunResults, config: Mapping[str, Any], gallery: Gallery) -> dict[str, Any]:
+    glm = run.summary("glm") if run.events else None
+    contrasts = [name for name in (glm or {}).get("maps", {}) if name not in run.events]
+    contrasts = contrasts or list(config.get("glm", {}).get("contrasts") or {})
+    return {
+        "signals": run.signals,
         "names": run.events,
-        "key": key_figure(run) if run.events else None,
+        "key": key_figure(run, gallery) if run.events else None,
         "glm": glm,
-        "contrasts": contrast_maps(run, contrasts or list(config.get("glm", {}).get("contrasts") or {})),
+        "contrasts": contrast_maps(run, contrasts, gallery),
         "comparison": None if run.comparison is None else run.comparison.to_dict("records"),
         "decompositions": {setup: run.summary(f"decompose/{setup}") for setup in SETUPS},
+        "components": _components(run, gallery),
     }
+
+
+def _components(run: RunResults, gallery: Gallery) -> dict[str, Data]:
+    """Setup to the data of its atoms."""
+    found = {setup: add_components(run, setup, gallery) for setup in SETUPS}
+    return {setup: data for setup, data in found.items() if data is not None}
 
 
 def _task_verdicts(runs: Sequence[RunResults]) -> list[verdicts.Verdict]:
@@ -111,12 +134,13 @@ def _task_verdicts(runs: Sequence[RunResults]) -> list[verdicts.Verdict]:
     return [verdicts.judge_events(pcc, setup) for setup in SETUPS]
 
 
-def _png(run: RunResults, name: str, alt: str) -> Picture | None:
+def _png(run: RunResults, name: str, alt: str, gallery: Gallery) -> Shown | None:
     path = f"preprocess/{run.run_id}/{name}.png"
-    return run.folder.read(path, lambda whole: embed_png(whole, alt.format(run.run_id)))
+    picture = run.folder.read(path, lambda whole: shrink_png(whole, alt.format(run.run_id)))
+    return gallery.add(f"{run.run_id}_{name}", picture)
 
 
-def _template(run: RunResults) -> Picture | None:
+def _template(run: RunResults, gallery: Gallery) -> Shown | None:
     """The run's mask over the template, where the run was brought to one."""
     mask = run.mask
     if mask is None or not (run.summary("preprocess") or {}).get("space"):
@@ -124,19 +148,19 @@ def _template(run: RunResults) -> Picture | None:
     brain = template_on(mask.data.shape, mask.affine)
     template = Volume(np.where(brain > EDGE, brain, 0), mask.affine)
     alt = f"MNI template on axial slices with the outline of the brain mask of {run.run_id}."
-    return draw_mask(template, mask, alt, whole=True)
+    return gallery.add(f"{run.run_id}_template", draw_mask(template, mask, alt, whole=True))
 
 
-def _motion(run: RunResults) -> Picture | None:
+def _motion(run: RunResults, gallery: Gallery) -> Shown | None:
     if run.confounds is None:
         return None
-    return charts.draw_motion(run.confounds, run.tr, f"Head motion, FD and DVARS of {run.run_id} over time.")
+    alt = f"Head motion, FD and DVARS of {run.run_id} over time."
+    return gallery.add(f"{run.run_id}_motion", charts.draw_motion(run.confounds, run.tr, alt))
 
 
-def _mask(run: RunResults) -> Picture | None:
+def _mask(run: RunResults, gallery: Gallery) -> Shown | None:
     if run.mean is None:
         return None
     mask = run.mask if run.mask is not None and run.mask.data.shape == run.mean.data.shape else None
-    return draw_mask(
-        run.mean, mask, f"Mean image of {run.run_id} on axial slices with the outline of the mask."
-    )
+    alt = f"Mean image of {run.run_id} on axial slices with the outline of the mask."
+    return gallery.add(f"{run.run_id}_mask", draw_mask(run.mean, mask, alt))

@@ -72,11 +72,14 @@ def compare_files():
 
 
 def report_files():
-    """The index and one page per subject."""
-    return [
-        result("report/index.html"),
-        *(result(f"report/{subject}.html") for subject in SUBJECTS),
-    ]
+    """The index and one page per subject, with what lies beside them."""
+    pages = ["report/index", *(f"report/{subject}" for subject in SUBJECTS)]
+    return [file for page in pages for file in (result(f"{page}.html"), *files_beside(page).values())]
+
+
+def files_beside(page):
+    """The folder with what a page of the report loads; none where it holds all itself."""
+    return {} if config["report"]["single_file"] else {"files": directory(result(f"{page}_files"))}
 
 
 def run_record(field):
@@ -191,7 +194,7 @@ def run_report_files(run, kept):
         *(
             f"{folder}/{name}"
             for folder in folders
-            for name in ("dictionary.tsv", "maps.nii.gz", "maps.json")
+            for name in ("dictionary.tsv", "coefficients.npz", "maps.nii.gz", "maps.json")
         ),
     ]
     if run.events:

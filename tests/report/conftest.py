@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from scipy import sparse
 
 from dca import config as settings
 from dca.compare.group import gather
@@ -88,10 +89,11 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Study:
 @pytest.fixture
 def sketched(small: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
     """A study of one's own with one event, whose pictures are not drawn: for tests of text."""
-    sketch = Picture("data:,", 1, 1, "a sketch")
+    sketch = Picture(b"", 1, 1, "a sketch")
     for name in ("motion", "motion_overview", "losses", "filters", "time_courses", "excess"):
         monkeypatch.setattr(f"dca.report.charts.draw_{name}", lambda *_: sketch)
     monkeypatch.setattr("dca.report.charts.draw_timeline", lambda *_: (sketch, 1.0))
+    monkeypatch.setattr("dca.report.components.Sections.picture", lambda self, *_: np.zeros((*self.size, 3)))
     monkeypatch.setattr("dca.report.events.draw_map", lambda *_: sketch)
     monkeypatch.setattr("dca.report.subject.draw_mask", lambda *_, **__: sketch)
     shutil.copytree(small.results, tmp_path / "results")
@@ -100,7 +102,13 @@ def sketched(small: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S
 
 def _fabricate(results: Path, events: tuple[str, ...] = EVENTS) -> Study:
     """Write a results tree; `events` name the events of the task subjects."""
-    config = settings.resolve({"decompose": {"atoms": K}, "glm": {"contrasts": {"hands": {events[0]: 1}}}})
+    config = settings.resolve(
+        {
+            "decompose": {"atoms": K},
+            "glm": {"contrasts": {"hands": {events[0]: 1}}},
+            "report": {"formats": []},  # quicker
+        }
+    )
     runs = [
         _run(results, "01", "train", events),
         _run(results, "02", "validation", events),
@@ -178,9 +186,10 @@ def _write_dictionary(
     atoms /= np.linalg.norm(atoms, axis=0)
     columns = [f"atom_{k:03d}" for k in range(K)]
     write_tsv(folder / "dictionary.tsv", pd.DataFrame(atoms, columns=columns), {"atom_*": "Unit norm"})
+    _write_codes(folder, brain, rng)
     kept = list(enumerate(run.events)) or [(0, None), (1, None)]
-    sparse = [np.where(brain & (rng.random(GRID) < 0.3), rng.gamma(2, 1, GRID), 0) for _ in kept]
-    _save(folder / "maps.nii.gz", np.stack(sparse, axis=-1).astype(np.float32))
+    weights = [np.where(brain & (rng.random(GRID) < 0.3), rng.gamma(2, 1, GRID), 0) for _ in kept]
+    _save(folder / "maps.nii.gz", np.stack(weights, axis=-1).astype(np.float32))
     volumes = [{"volume": k, "atom": columns[k], "index": k, "sign": 1, "event": event} for k, event in kept]
     write_json(folder / "maps.json", {"volumes": volumes})
     summary = {
@@ -188,6 +197,12 @@ def _write_dictionary(
         "warnings": ["31 % of the coefficients are not zero"],
     }  # fmt: skip
     write_json(folder / "summary.json", summary)
+
+
+def _write_codes(folder: Path, brain: np.ndarray, rng: np.random.Generator) -> None:
+    """Coefficients of as many voxels as the shard has: a fifth of them used."""
+    codes = sparse.random_array((K, int(brain.sum())), density=0.2, rng=rng, dtype=np.float32, format="csr")
+    sparse.save_npz(folder / "coefficients.npz", codes)
 
 
 def _write_task(

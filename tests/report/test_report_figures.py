@@ -1,6 +1,5 @@
 """Pictures: sides, signs, scales and what the filters are read from."""
 
-import base64
 import io
 
 import nibabel as nib
@@ -13,7 +12,7 @@ from PIL import Image
 
 from dca.errors import ImageError, InputError, ModelError
 from dca.report.filters import first_layer_filters
-from dca.report.picture import embed_png
+from dca.report.picture import shrink_png
 from dca.report.results import Folder, RunResults, read_volume, records
 from dca.report.slices import Scale, Volume, atom_scale, draw_map, in_mm, peak, z_scale
 
@@ -21,8 +20,7 @@ SCALE = Scale(10.0, 3.0, "z")
 
 
 def pixels(picture) -> np.ndarray:
-    packed = base64.b64decode(picture.uri.removeprefix("data:image/png;base64,"))
-    return np.asarray(Image.open(io.BytesIO(packed)).convert("RGB")).astype(int)
+    return np.asarray(Image.open(io.BytesIO(picture.png)).convert("RGB")).astype(int)
 
 
 @pytest.mark.parametrize("flip", [1, -1], ids=["RAS", "LAS"])
@@ -111,4 +109,4 @@ def test_what_is_no_image_is_one_line(tmp_path) -> None:
         read_volume(tmp_path / "x.nii.gz")
     (tmp_path / "x.png").write_bytes(b"nothing")
     with pytest.raises(InputError, match="not a readable image"):
-        embed_png(tmp_path / "x.png", "nothing")
+        shrink_png(tmp_path / "x.png", "nothing")

@@ -29,6 +29,11 @@ EVENTS = ["cue", "left-finger", "left-toe", "right-finger", "right-toe", "tongue
 DETERMINISTIC = ["inputs.tsv", "signals/*.h5", "glm/*/*_z.nii.gz", "decompose/raw/*/dictionary.tsv"]
 
 
+def pages(*names: str) -> set[str]:
+    """Pages of the report and the folders beside them."""
+    return {f"report/{name}{suffix}" for name in names for suffix in (".html", "_files")}
+
+
 def test_every_file_of_the_contract_is_there(study):
     per_run = [
         *(f"preprocess/{{}}/{name}" for name in ("desc-preproc_bold.nii.gz", "mask.nii.gz", "mean.nii.gz")),
@@ -135,7 +140,7 @@ def test_other_limits_of_motion_rebuild_the_pages_alone(study):
     study.configure(preprocess={"limits": {"mean_fd_mm": 0.01}})
     planned = study.planned()
     study.configure()
-    assert planned == {"report/01.html", "report/02.html", "report/index.html"}
+    assert planned == pages("01", "02", "index")
 
 
 @pytest.fixture(scope="module")
@@ -251,7 +256,7 @@ def test_a_deleted_page_is_rebuilt_alone(study):
     page = study.results / "report/02.html"
     text = page.read_text()
     page.unlink()
-    assert study.planned() == {"report/02.html"}
+    assert study.planned() == pages("02")
     study.snakemake()
     assert page.read_text() == text
 

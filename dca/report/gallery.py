@@ -1,0 +1,152 @@
+"""What a page shows besides text: files beside it that load when they are seen, or all within the page."""
+
+from __future__ import annotations
+
+import base64
+import json
+import mimetypes
+import secrets
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+
+from dca.errors import OutputError
+from dca.report.picture import Picture, save_vector
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An image as the page names it.
+
+    Attributes
+    ----------
+    src : str
+        Address relative to the page, or ``data:``.
+    width, height : int
+        In CSS pixels.
+    alt : str
+    files : tuple of (str, str)
+        Kind and address of the same figure in other formats, and of its numbers.
+    """
+
+    src: str
+    width: int
+    height: int
+    alt: str
+    files: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Data:
+    """Numbers that a script of the page reads when it needs them.
+
+    Attributes
+    ----------
+    name : str
+    source : str
+        Address of a script file, or the id of an element of the page.
+    inline : str
+        JSON to be put into that element; empty where there is a file.
+    """
+
+    name: str
+    source: str
+    inline: str = ""
+
+
+class Gallery:
+    """Collects the images of a page; as a context, moves them into place when the page was written.
+
+    Parameters
+    ----------
+    page : path
+        The files go to the folder ``<stem>_files`` beside it, which is replaced as a whole.
+    single_file : bool
+        Write no file; images become ``data:`` addresses.
+    formats : sequence of str
+        ``svg``, ``pdf``: vector formats to write every figure in besides.
+
+    Attributes
+    ----------
+    data : list of Data
+        All that was added with `add_data`.
+    """
+
+    def __init__(self, page: str | Path, single_file: bool = False, formats: Sequence[str] = ()) -> None:
+        self.page, self.single_file, self.formats = Path(page), single_file, tuple(formats)
+        self.folder = self.page.with_name(f"{self.page.stem}_files")
+        self._temporary = self.folder.with_name(f".{self.folder.name}.{secrets.token_hex(4)}")
+        self.data: list[Data] = []
+
+    def __enter__(self) -> Gallery:
+        if not self.single_file:
+            try:
+                self._temporary.mkdir(parents=True)
+            except OSError as error:
+                remedy = "choose a folder you may write to"
+                raise OutputError(self.folder, f"cannot be written ({error.strerror})", remedy) from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None and not self.single_file:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self._temporary.replace(self.folder)
+        shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def add(self, name: str, picture: Picture | None, table: pd.DataFrame | None = None) -> Shown | None:
+        """Take in a figure, with the numbers that it shows where no results file has them; None stays None.
+
+        Parameters
+        ----------
+        name : str
+            File name without suffix.
+        picture : Picture or None
+        table : DataFrame, optional
+            Written beside it as TSV.
+        """
+        if picture is None:
+            return None
+        files = []
+        if not self.single_file:
+            if picture.figure is not None:
+                for suffix in self.formats:
+                    save_vector(picture.figure, self._temporary / f"{name}.{suffix}")
+                    files.append((suffix.upper(), self._address(f"{name}.{suffix}")))
+            if table is not None:
+                path = self._temporary / f"{name}.tsv"
+                table.to_csv(path, sep="\t", index=False, na_rep="n/a", lineterminator="\n")
+                files.append(("TSV", self._address(path.name)))
+        src = self.add_image(f"{name}.png", picture.png)
+        return Shown(src, picture.width, picture.height, picture.alt, tuple(files))
+
+    def add_image(self, name: str, content: bytes) -> str:
+        """Take in an image file, and give its address."""
+        if self.single_file:
+            kind = mimetypes.guess_type(name)[0]
+            return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+        (self._temporary / name).write_bytes(content)
+        return self._address(name)
+
+    def add_data(self, name: str, content: Any) -> Data:
+        """Take in JSON-able numbers for the page's script, under a name of their own."""
+        # No letter of it may end the script element that it stands in.
+        text = json.dumps(content, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        text = text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+        if self.single_file:
+            found = Data(name, f"data-{name}", text)
+        else:
+            (self._temporary / f"{name}.js").write_text(f"dcaData({json.dumps(name)},{text});", "utf-8")
+            found = Data(name, self._address(f"{name}.js"))
+        self.data.append(found)
+        return found
+
+    def _address(self, name: str) -> str:
+        return f"{quote(self.folder.name, safe='')}/{quote(name, safe='')}"
