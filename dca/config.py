@@ -80,6 +80,10 @@ def resolve(user: Mapping[str, Any], source: str | Path = "config") -> Config:
         raise ConfigError(source, "a setting is not a finite number", "replace .nan or .inf") from error
     _check_regression(config["preprocess"], source)
     _check_backend(config["preprocess"], source)
+    if config["input"]["source"] == "hcp" and config["preprocess"]["backend"] != "none":
+        raise ConfigError(
+            source, "input.source: hcp is preprocessed already", "set preprocess: {backend: none}"
+        )
     return config
 
 

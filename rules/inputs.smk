@@ -1,4 +1,5 @@
-# The embedded demo: a simulated dataset, one job per subject.
+# What the workflow makes of its inputs: the embedded demo, a simulated dataset with one job per subject, and
+# the events of HCP's runs.
 
 
 rule describe_demo:
@@ -44,3 +45,26 @@ rule simulate_subject:
         seed=config["seed"],
     script:
         "../workflow/scripts/simulate.py"
+
+
+rule write_events:
+    input:
+        evs=ev_files,
+    output:
+        table=str(WRITTEN / "{run_id}_events.tsv"),
+    log:
+        log_file("inputs/{run_id}"),
+    benchmark:
+        benchmark_file("inputs/{run_id}")
+    group:
+        "raw"
+    conda:
+        "../envs/dca.yaml"
+    threads: 1
+    resources:
+        mem_mb=mem_mb(500),
+        runtime=runtime(1),
+    params:
+        seconds=lambda wildcards: RUNS[wildcards.run_id].volumes * RUNS[wildcards.run_id].tr,
+    script:
+        "../workflow/scripts/events.py"

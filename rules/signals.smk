@@ -20,7 +20,7 @@ rule extract_signals:
         "signals" if AFTER_SELECTION else "preprocess"
     conda:
         "../envs/dca.yaml"
-    threads: 1
+    threads: 2
     resources:
         mem_mb=mem_mb(600, 8),
         runtime=runtime(5, 10),

@@ -1,10 +1,12 @@
 """Fixtures, skips and the order of all tests."""
 
+import functools
 import importlib.util
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,15 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> pytes
         report.outcome = "failed"
         report.longrepr = f"skipped where nothing may be: {report.longrepr}"
     return report
+
+
+@pytest.fixture
+def make_hcp(tmp_path: Path) -> Callable[..., Path]:
+    """Write a tree of HCP's layout, by tests/hcp.py."""
+    spec = importlib.util.spec_from_file_location("hcp", Path(__file__).with_name("hcp.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return functools.partial(module.write_hcp, tmp_path / "HCP")
 
 
 @pytest.fixture(scope="session")

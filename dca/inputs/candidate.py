@@ -18,8 +18,10 @@ class Candidate:
         BIDS keys to labels.
     bold, mask, events_file, confounds : Path or None
         Absolute paths, not yet checked.
-    sidecars : tuple of Path
-        JSON files that describe `bold`, the most general first.
+    evs : tuple of Path
+        Three-column files that a job of the workflow writes `events_file` from.
+    sidecars : tuple of Path or None
+        JSON files that describe `bold`, the most general first; None in a layout without such files.
     tr : float or None
         Repetition time in seconds that the manifest states.
     split : str or None
@@ -31,6 +33,7 @@ class Candidate:
     mask: Path | None = None
     events_file: Path | None = None
     confounds: Path | None = None
-    sidecars: tuple[Path, ...] = ()
+    evs: tuple[Path, ...] = ()
+    sidecars: tuple[Path, ...] | None = ()
     tr: float | None = None
     split: str | None = None

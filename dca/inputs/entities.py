@@ -100,14 +100,14 @@ def acquisition(entities: Entities) -> str:
     return join(entities, [key for key in _ordered(entities) if key not in RENDERINGS])
 
 
-def run_ids(all_entities: Sequence[Entities]) -> list[str]:
+def run_ids(all_entities: Sequence[Entities], always: Iterable[str] = ALWAYS) -> list[str]:
     """Compose unique run ids from as few entities as it takes.
 
-    Subject, session, task and run are always part of an id where the data have them; others only
-    when ids would collide without them. Entities that are equal in all respects give equal ids:
+    Those named by `always` are part of an id where the data have them; others only when ids would
+    collide without them. Entities that are equal in all respects give equal ids:
     the caller knows which files these are, and refuses them.
     """
-    keys = set(ALWAYS)
+    keys = set(always)
     while True:
         order = [key for key in _ordered(*all_entities) if key in keys]
         ids = [join(entities, order) for entities in all_entities]

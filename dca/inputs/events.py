@@ -69,8 +69,8 @@ def check_events(path: str | Path, duration_s: float) -> tuple[pd.DataFrame, str
     _check_columns(path, raw)
     onset, duration = (_numbers(path, raw[name]) for name in ("onset", "duration"))
     types = _trial_types(path, raw)
-    _check_times(path, raw.index, onset, duration, duration_s)
-    names = _safe_names(path, types)
+    check_times(path, raw.index, onset, duration, duration_s)
+    names = safe_names(path, types)
     late = int((onset + duration > duration_s + 1e-6).sum())
     note = f"{late} event(s) end after the run ({duration_s:g} s)" if late else None
     table = pd.DataFrame({"onset": onset, "duration": duration, "trial_type": [names[t] for t in types]})
@@ -112,9 +112,10 @@ def _trial_types(path: str | Path, raw: pd.DataFrame) -> list[str]:
     return column.tolist()
 
 
-def _check_times(
+def check_times(
     path: str | Path, lines: pd.Index, onset: np.ndarray, duration: np.ndarray, duration_s: float
 ) -> None:
+    """Refuse times (s) that no event of a run of `duration_s` has; `lines` are those of the file."""
     seconds = "give times in seconds from the first volume"
     for wrong, problem, remedy in (
         (duration < 0, "a negative duration", "mend it; an impulse has duration 0"),
@@ -129,7 +130,8 @@ def _check_times(
             raise EventsError(path, f"has {problem} in line {lines[first]} ({times})", remedy)
 
 
-def _safe_names(path: str | Path, types: list[str]) -> dict[str, str]:
+def safe_names(path: str | Path, types: list[str]) -> dict[str, str]:
+    """Map event types to names for files, and refuse those that collide or are taken."""
     names: dict[str, str] = {}
     taken: dict[str, str] = {}
     for trial_type in dict.fromkeys(types):

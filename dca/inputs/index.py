@@ -11,9 +11,9 @@ from typing import Any
 from tqdm import tqdm
 
 from dca.errors import InputError
-from dca.inputs import bids, demo, manifest
+from dca.inputs import bids, demo, hcp, manifest
 from dca.inputs.candidate import Candidate
-from dca.inputs.entities import natural, run_ids, shortlist
+from dca.inputs.entities import ALWAYS, natural, run_ids, shortlist
 from dca.inputs.inspection import Facts, inspect
 from dca.inputs.paths import absolute
 from dca.inputs.run import Run
@@ -22,7 +22,8 @@ from dca.inputs.split import split_runs
 
 log = logging.getLogger(__name__)
 
-SOURCES = {"bids": bids.find, "demo": demo.find, "manifest": manifest.find}
+SOURCES = {"bids": bids.find, "demo": demo.find, "hcp": hcp.find, "manifest": manifest.find}
+LABELS = {"hcp": hcp.LABELS}  # of every run id, where the names of a source's files ask for others
 SAME_TR = 1e-3  # relative; beyond rounding, samples of two runs mean different times
 
 
@@ -62,7 +63,7 @@ def find_candidates(config: dict[str, Any], base: str | Path) -> dict[str, Candi
     found = SOURCES[source](config, absolute(base, Path.cwd()))
     where = _where(config)
     found = select(found, config, where)
-    ids = run_ids([candidate.entities for candidate in found])
+    ids = run_ids([candidate.entities for candidate in found], LABELS.get(source, ALWAYS))
     run_id, number = Counter(ids).most_common(1)[0]
     if number > 1:
         alike = [str(candidate.bold) for name, candidate in zip(ids, found, strict=True) if name == run_id]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from dca.errors import InputError
 from dca.inputs.candidate import Candidate
+from dca.inputs.confounds import count_rows
 from dca.inputs.events import check_events
+from dca.inputs.evs import check_evs
 from dca.inputs.image import open_bold, open_mask
 from dca.inputs.timing import repetition_time
 
@@ -46,32 +47,23 @@ def inspect(candidate: Candidate) -> tuple[Facts, dict[str, str]]:
         If a file is missing or wrong.
     """
     image = open_bold(candidate.bold)
-    tr, note = repetition_time(candidate.bold, image, candidate.sidecars, candidate.tr)
+    tr, note = repetition_time(candidate.bold, image, candidate.sidecars or (), candidate.tr)
     notes = {}
-    if note:
+    if note and candidate.sidecars is not None:
         notes["header TR"] = f"{candidate.bold}: {note}; {tr:g} s is used"
     volumes = image.shape[3]
     if candidate.mask:
         open_mask(candidate.mask, image)
-    if candidate.confounds:
-        _check_rows(candidate.confounds, volumes)
+    if candidate.confounds and (rows := count_rows(candidate.confounds)) != volumes:
+        problem = f"has {rows} rows, its image {volumes} volumes"
+        raise InputError(candidate.confounds, problem, "give a header and one row per volume")
     events: tuple[str, ...] = ()
     if candidate.events_file:
-        table, note = check_events(candidate.events_file, volumes * tr)
+        if candidate.evs:
+            table, note = check_evs(candidate.evs, volumes * tr)
+        else:
+            table, note = check_events(candidate.events_file, volumes * tr)
         events = tuple(sorted(table["trial_type"].unique()))
         if note:
-            notes["events"] = f"{candidate.events_file}: {note}"
+            notes["events"] = f"{candidate.evs[0].parent if candidate.evs else candidate.events_file}: {note}"
     return Facts(tr, volumes, events), notes
-
-
-def _check_rows(confounds: Path, volumes: int) -> None:
-    """Compare rows by counting lines: a thousand tables of a megabyte each would take long to parse."""
-    try:
-        with open(confounds, "rb") as lines:
-            rows = sum(1 for line in lines if line.strip()) - 1
-    except OSError as error:
-        raise InputError(confounds, f"cannot be read ({error.strerror})", "check the file") from error
-    if rows != volumes:
-        raise InputError(
-            confounds, f"has {rows} rows, its image {volumes} volumes", "give a header and one row per volume"
-        )

@@ -63,7 +63,9 @@ def refresh(config: dict[str, Any], base: str | Path, results: str | Path) -> li
 
 def _stamp(candidate: Candidate) -> str:
     """Hash of what is recorded about a run's files, their contents by size and time of change."""
-    paths = [candidate.bold, candidate.mask, candidate.events_file, candidate.confounds, *candidate.sidecars]
+    events = candidate.evs or [candidate.events_file]
+    paths = [candidate.bold, candidate.mask, *events, candidate.confounds]
+    paths += candidate.sidecars or ()
     files = [[str(path), *_state(path)] if path else None for path in paths]
     return _digest([dict(candidate.entities), candidate.tr, candidate.split, files])
 

@@ -29,15 +29,7 @@ def read_text(path: str | Path) -> pd.DataFrame:
         If the file is missing, unreadable, empty, not text, or has rows longer than its header.
     """
     remedy = "write tab-separated columns with a header, in UTF-8"
-    try:
-        lines = Path(path).read_text(encoding="utf-8-sig").split("\n")
-    except FileNotFoundError as error:
-        raise InputError(path, "does not exist", "check the path") from error
-    except OSError as error:
-        raise InputError(path, f"cannot be read ({error.strerror})", "check the file") from error
-    except UnicodeDecodeError as error:
-        raise InputError(path, f"is not a table ({error})", remedy) from error
-    rows = {number: _cells(line) for number, line in enumerate(lines, start=1)}
+    rows = {number: _cells(line) for number, line in _lines(path, remedy)}
     rows = {number: cells for number, cells in rows.items() if cells}
     if not rows:
         raise InputError(path, "is not a table (it is empty)", remedy)
@@ -48,6 +40,30 @@ def read_text(path: str | Path) -> pd.DataFrame:
         cells += [None] * (len(header) - len(cells))
     columns = pd.Index([name or "" for name in header], dtype=object)
     return pd.DataFrame(list(rows.values()), index=list(rows), columns=columns, dtype=object)
+
+
+def read_words(path: str | Path) -> dict[int, list[str]]:
+    """Read a table without header, with columns apart by spaces or tabs: words by line of the file.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, unreadable or not text.
+    """
+    lines = _lines(path, "write columns of numbers, in UTF-8")
+    return {number: words for number, line in lines if (words := line.split())}
+
+
+def _lines(path: str | Path, remedy: str) -> list[tuple[int, str]]:
+    try:
+        lines = Path(path).read_text(encoding="utf-8-sig").split("\n")
+    except FileNotFoundError as error:
+        raise InputError(path, "does not exist", "check the path") from error
+    except OSError as error:
+        raise InputError(path, f"cannot be read ({error.strerror})", "check the file") from error
+    except UnicodeDecodeError as error:
+        raise InputError(path, f"is not a table ({error})", remedy) from error
+    return list(enumerate(lines, start=1))
 
 
 def _cells(line: str) -> list[str | None]:

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from dca.errors import ImageError, InputError
-from dca.files import read_tsv, write_tsv
+from dca.files import write_tsv
+from dca.inputs.confounds import read_confounds
 from dca.inputs.image import open_bold, open_mask
 from dca.preprocess.compcor import tissue_signals
 from dca.preprocess.motion import DESCRIPTIONS as MOTION
@@ -136,7 +137,8 @@ def write_confounds(
         ``csf`` and ``white_matter`` to masks, from `dca.preprocess.tissue.find_tissue`; empty ones give no
         column.
     given : path, optional
-        Confounds TSV that came with an input that is preprocessed already, as from fMRIPrep.
+        Confounds that came with an input that is preprocessed already: a TSV, as from fMRIPrep, or HCP's
+        ``Movement_Regressors.txt``.
     censor_fd_mm : float, optional
         Mark volumes with a larger framewise displacement in the column ``censored``.
 
@@ -224,7 +226,7 @@ def _describe(name: str) -> str:
 
 
 def _columns(path: str | Path, length: int) -> dict[str, np.ndarray]:
-    table = read_tsv(path)
+    table = read_confounds(path)
     if len(table) != length:
         raise InputError(
             path,

@@ -15,7 +15,7 @@ import nibabel as nib
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-PARAMETERS = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
+from dca.inputs.confounds import PARAMETERS as PARAMETERS
 
 
 def grid_centre(affine: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

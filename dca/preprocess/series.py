@@ -9,11 +9,12 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
-from nibabel.arrayproxy import ArrayProxy
 from nibabel.openers import Opener
+from nibabel.volumeutils import apply_read_scaling
 
 from dca.errors import ImageError
 from dca.inputs.image import DAMAGED, open_mask
+from dca.inputs.stream import fill, unpacked
 
 
 def volumes(image: nib.Nifti1Image, stop: int | None = None) -> Iterator[np.ndarray]:
@@ -36,20 +37,24 @@ def volumes(image: nib.Nifti1Image, stop: int | None = None) -> Iterator[np.ndar
         If the file is cut off or damaged.
     """
     stored: Any = image.dataobj
-    # Kept open, a gzip stream goes on where it stopped instead of starting over for each volume.
-    layout = (stored.shape, stored.dtype, stored.offset, stored.slope, stored.inter)
-    stream = ArrayProxy(stored.file_like, layout, keep_file_open=True)
-    for t in range(stored.shape[3] if stop is None else stop):
-        try:
-            volume = stream[..., t]
-        except DAMAGED as error:
-            raise ImageError(
-                str(stored.file_like),
-                f"is truncated or damaged at volume {t} ({error})",
-                "copy, fetch or convert the file again",
-            ) from error
-        with np.errstate(over="ignore"):
-            yield np.asfortranarray(volume, dtype=np.float32)
+    try:
+        with unpacked(stored.file_like) as stream:
+            fill(stream, np.empty(stored.offset, np.uint8))
+            for _ in range(stored.shape[3] if stop is None else stop):
+                volume = np.empty(stored.shape[:3], stored.dtype, order="F")
+                fill(stream, volume)
+                with np.errstate(over="ignore"):
+                    scaled = apply_read_scaling(volume, stored.slope, stored.inter)
+                    scaled = np.asfortranarray(scaled, dtype=np.float32)
+                yield scaled
+            if stop is None:
+                stream.read(1)  # the checksum of a compressed file stands behind the last volume
+    except DAMAGED as error:
+        raise ImageError(
+            str(stored.file_like),
+            f"is truncated or damaged ({error})",
+            "copy, fetch or convert the file again",
+        ) from error
 
 
 def read_mask(path: str | Path, bold: nib.Nifti1Image) -> np.ndarray:

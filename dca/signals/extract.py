@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +36,13 @@ def extract(
     seed: int,
     preprocessing: Mapping[str, Any],
     length: int | None = None,
+    threads: int = 1,
 ) -> dict[str, Any]:
     """Write the shard of one run.
 
-    The image is read once, volume by volume; besides one float32 array of all in-mask values,
-    memory is small. Mean and standard deviation (over T, not T - 1) are computed in float64.
+    The image is read once, volume by volume, and unpacked in a thread of its own; besides one float32
+    array of all in-mask values, memory is small. Mean and standard deviation (over T, not T - 1) are
+    computed in float64.
 
     Parameters
     ----------
@@ -60,6 +63,8 @@ def extract(
         What was done to the image; kept in the shard.
     length : int, optional
         Number of volumes to keep from the start; all by default.
+    threads : int
+        Threads that normalise the series. Their number changes no bit of the result.
 
     Returns
     -------
@@ -83,11 +88,15 @@ def extract(
             "choose 2 or more, at most that",
         )
     inside = read_mask(mask, image)
-    voxel, series = _in_mask_series(image, inside, kept)
-    mean, std, reasons = _statistics(series)
+    order = np.random.default_rng([seed, *run_id.encode()])
+    with ThreadPoolExecutor(max(threads, 1)) as pool:
+        checksums = [pool.submit(checksum, path) for path in (bold, mask)]
+        voxel, series = _in_mask_series(image, inside, kept, order)
+        mean, std, reasons = _normalise(series, pool)
+        source_sha256, mask_sha256 = (checksum.result() for checksum in checksums)
     excluded = {name: int(found.sum()) for name, found in reasons.items()}
-    usable = np.flatnonzero(~np.logical_or.reduce(list(reasons.values())))
-    if not usable.size:
+    usable = ~np.logical_or.reduce(list(reasons.values()))
+    if not usable.any():
         worst = max(excluded, key=lambda name: excluded[name])
         raise ImageError(
             bold,
@@ -97,14 +106,13 @@ def extract(
     for name, count in excluded.items():
         if count:
             logger.warning("%s: %d of %d in-mask voxels are %s and left out", run_id, count, len(voxel), name)
-    rows = np.random.default_rng([seed, *run_id.encode()]).permutation(usable)
     write_shard(
         out,
-        _normalised_blocks(series, rows, mean, std),
+        _rows(series, usable),
         length=kept,
-        voxel=voxel[rows],
-        mean=mean[rows],
-        std=std[rows],
+        voxel=voxel[usable],
+        mean=mean[usable],
+        std=std[usable],
         attributes={
             "run_id": run_id,
             "subject": subject,
@@ -115,15 +123,15 @@ def extract(
             "seed": int(seed),
             "source": str(bold),
             "mask": str(mask),
-            "source_sha256": checksum(bold),
-            "mask_sha256": checksum(mask),
+            "source_sha256": source_sha256,
+            "mask_sha256": mask_sha256,
             "preprocessing": dict(preprocessing),
             "excluded": excluded,
         },
     )
     return {
         "run_id": run_id,
-        "n_voxels": len(rows),
+        "n_voxels": int(usable.sum()),
         "length": kept,
         "in_mask": len(voxel),
         "excluded": excluded,
@@ -131,43 +139,51 @@ def extract(
     }
 
 
-def _in_mask_series(image: nib.Nifti1Image, inside: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Flat C-order indices (N,) and float32 series (T, N) of the in-mask voxels."""
-    # In the order of the file (first axis fastest), so that a volume is gathered front to back.
-    stored = np.flatnonzero(inside.ravel(order="F"))
-    voxel = np.ravel_multi_index(np.unravel_index(stored, inside.shape, order="F"), inside.shape)
-    series = np.empty((length, len(stored)), dtype=np.float32)
+def _in_mask_series(
+    image: nib.Nifti1Image, inside: np.ndarray, length: int, order: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Flat C-order indices (N,) and float32 series (T, N) of the in-mask voxels, in random order."""
+    voxel = order.permutation(np.flatnonzero(inside.ravel(order="F")))
+    series = np.empty((length, len(voxel)), dtype=np.float32)
     source = tqdm(volumes(image, length), total=length, desc="signals", unit="volume")
     for row, volume in zip(series, source, strict=True):
-        np.take(volume.ravel(order="F"), stored, out=row)
-    return voxel.astype(np.int64), series
+        # A volume fits into the cache, the series do not: here the random order costs least.
+        np.take(volume.ravel(order="F"), voxel, out=row, mode="clip")
+    places = np.unravel_index(voxel, inside.shape, order="F")
+    return np.ravel_multi_index(places, inside.shape).astype(np.int64), series
 
 
-def _statistics(series: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-    """Mean and standard deviation (float64, shape (N,)) and, by reason, who is unusable (bool)."""
+def _normalise(
+    series: np.ndarray, pool: ThreadPoolExecutor
+) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """Z-score series (T, N) in place, a block of columns at a time.
+
+    Returns mean and standard deviation (float64, shape (N,)) and, by reason, which are unusable (bool).
+    """
     length, count = series.shape
     mean, std = np.zeros(count), np.zeros(count)
-    nonfinite = np.zeros(count, dtype=bool)
-    for part in _parts(count, length):
+    nonfinite, constant = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool)
+
+    def normalise(part: slice) -> None:
         block = series[:, part].astype(np.float64)
         nonfinite[part] = ~np.isfinite(block).all(axis=0)
         block[:, nonfinite[part]] = 0
         mean[part] = block.mean(axis=0)
         block -= mean[part]
         std[part] = np.sqrt(np.einsum("tn,tn->n", block, block) / length)
-    constant = ~nonfinite & (std <= CONSTANT * np.abs(mean))
+        constant[part] = ~nonfinite[part] & (std[part] <= CONSTANT * np.abs(mean[part]))
+        np.divide(block, std[part], out=series[:, part], where=std[part] > 0, casting="same_kind")
+
+    for _ in pool.map(normalise, _parts(count, length)):
+        pass
     return mean, std, {"non-finite": nonfinite, "constant": constant}
 
 
-def _normalised_blocks(
-    series: np.ndarray, rows: np.ndarray, mean: np.ndarray, std: np.ndarray
-) -> Iterator[np.ndarray]:
-    for part in _parts(len(rows), len(series)):
-        chosen = rows[part]
-        block = series[:, chosen].T.astype(np.float64)
-        block -= mean[chosen, None]
-        block /= std[chosen, None]
-        yield block.astype(np.float32)
+def _rows(series: np.ndarray, usable: np.ndarray) -> Iterator[np.ndarray]:
+    """Blocks of rows (rows, T) of the usable series (T, N)."""
+    kept = slice(None) if usable.all() else np.flatnonzero(usable)
+    for part in _parts(int(usable.sum()), len(series)):
+        yield np.ascontiguousarray(series[:, part if isinstance(kept, slice) else kept[part]].T)
 
 
 def _parts(count: int, length: int) -> Iterator[slice]:

@@ -1,4 +1,5 @@
 # Which files a stage or a target consists of.
+from dca.inputs import hcp
 from dca.preprocess import limits
 
 
@@ -90,6 +91,12 @@ def run_record(field):
 def events_file(wildcards):
     """The events of the job's run."""
     return str(RUNS[wildcards.run_id].events_file)
+
+
+def ev_files(wildcards):
+    """The three-column files of the job's run, of HCP: its folder has one for every event."""
+    run = RUNS[wildcards.run_id]
+    return [str(run.bold.parent / hcp.EVS / f"{event}.txt") for event in run.events]
 
 
 def glm_maps(names):

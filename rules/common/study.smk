@@ -54,6 +54,7 @@ SETUPS = decompose_setups(config["decompose"])
 # What the report tells of: not how large a job of a cluster may be.
 REPORTED = {key: value for key, value in config.items() if key != "cluster"}
 DEMO = Path.cwd() / RESULTS / "demo"
+WRITTEN = Path.cwd() / RESULTS / "inputs"  # what is made of the inputs; absolute, as in the run table
 BACKEND = config["preprocess"]["backend"]
 EXCLUDE = config["preprocess"]["exclude_over_limits"]
 # What is recorded with the signals: neither what only the report looks at nor settings without effect.

@@ -1,4 +1,5 @@
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import nibabel as nib
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from dca.errors import ConfigError, ImageError
 from dca.files import checksum
 from dca.signals import Shard, extract
-from dca.signals.extract import _statistics
+from dca.signals.extract import _normalise
 
 SHAPE, T = (7, 6, 5), 40
 AFFINE = np.array([[-3.0, 0, 0, 10], [0, 3, 0, -20], [0, 0, 4, 5], [0, 0, 0, 1]])
@@ -149,7 +150,8 @@ def test_truncated_image_is_an_error(files):
 def test_normalisation_survives_large_means(mean, spread, seed):
     series = (mean + spread * np.random.default_rng(seed).standard_normal((64, 3))).astype(np.float32)
     exact = series.astype(np.longdouble)
-    found_mean, found_std, reasons = _statistics(series)
+    with ThreadPoolExecutor(2) as pool:
+        found_mean, found_std, reasons = _normalise(series, pool)
     np.testing.assert_allclose(found_mean, exact.mean(axis=0).astype(float), rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(found_std, exact.std(axis=0).astype(float), rtol=1e-9)
     assert reasons["constant"].tolist() == (found_std <= 1e-6 * np.abs(found_mean)).tolist()

@@ -14,4 +14,5 @@ with job(snakemake.log[0], snakemake.threads):
         seed=snakemake.params.seed,
         preprocessing=snakemake.params.preprocessing,
         length=snakemake.params.length,
+        threads=snakemake.threads,
     )

@@ -1,0 +1,45 @@
+"""A small tree of HCP's layout through the workflow."""
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from dca.files import read_json, read_tsv
+from dca.signals import Shard
+
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("hcp"), pytest.mark.timeout(900)]
+
+RUNS = [f"sub-100307_task-MOTOR_dir-{direction}" for direction in ("LR", "RL")]
+EVENTS = ["cue", "lf", "lh", "rf", "rh", "t"]
+
+
+def test_hcp_runs_from_the_folders_to_z_maps(new_study, make_hcp):
+    study = new_study(
+        {"preprocess": {"backend": "none"}},
+        input={"source": "hcp", "path": str(make_hcp()), "validation": 0.5},
+        glm={"contrasts": {"hands-feet": {"lh": 1, "rh": 1, "lf": -1, "rf": -1}}},
+    )
+    study.snakemake("preprocess", "glm")
+    for run in RUNS:
+        confounds = read_tsv(study.results / f"preprocess/{run}/confounds.tsv")
+        assert confounds["framewise_displacement"].iloc[1:].between(0, 1).all()
+        with Shard(study.results / f"signals/{run}.h5") as shard:
+            assert (shard.n_voxels, shard.length) == (4 * 5 * 3, 90)
+            assert shard.space == "MNI152NLin6Asym"
+        summary = read_json(study.results / f"glm/{run}/summary.json")
+        assert summary["events"] == EVENTS and len(summary["confounds"]) == 6
+        for i, event in enumerate(EVENTS):  # each shows where the tree has it
+            z = np.asarray(nib.load(study.results / f"glm/{run}/{event}_z.nii.gz").dataobj)
+            assert np.unravel_index(z.argmax(), z.shape) == (1 + i % 4, 1 + i // 4, 2)
+    planned = study.planned()
+    assert {"train/summary.json", "report/100307.html", f"compare/runs/{RUNS[1]}.tsv"} <= planned
+    assert not {name for name in planned if name.startswith(("inputs", "preprocess", "signals", "glm"))}
+
+
+def test_a_backend_that_would_preprocess_them_again_is_refused(new_study, make_hcp):
+    study = new_study(input={"source": "hcp", "path": str(make_hcp())})
+    done = study.snakemake("-n", check=False)
+    assert (
+        "input.source: hcp is preprocessed already; set preprocess: {backend: none}"
+        in done.stdout + done.stderr
+    )
