@@ -27,9 +27,9 @@ cpu = pathlib.Path("/proc/cpuinfo")
 flags = next((line for line in cpu.read_text().splitlines() if line.startswith("flags")), "") if cpu.exists() else ""
 recipe = "".join(pathlib.Path(p).read_text() for p in sys.argv[2:]) + sys.argv[1]
 identity = hashlib.sha256((flags + recipe + sysconfig.get_platform()).encode()).hexdigest()[:12]
-tensorflow = next(
-    d.version for d in importlib.metadata.distributions() if d.name in ("tensorflow-cpu", "tensorflow")
-)
+# Metadata may spell it with a hyphen or an underscore.
+names = {d.name.replace("_", "-"): d.version for d in importlib.metadata.distributions() if d.name}
+tensorflow = names.get("tensorflow-cpu") or names["tensorflow"]
 print(f"tf{tensorflow}-py{platform.python_version()}-{identity}")
 PY
 )
