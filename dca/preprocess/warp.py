@@ -20,6 +20,8 @@ from dca.preprocess.template import SPACE
 MESH_MM = 40.0  # about the distance of the splines' control points; finer ones follow noise, and fold
 SHRINK, SIGMA_MM = 3, 3.0  # of the images in the search
 STEPS = 15  # of the optimiser
+EDGE = 2  # voxels at the edge of what was scanned that do not count
+FARTHEST_MM = 15.0  # displacement above which the report warns: brains differ by less after an affine
 SMALLEST = 0.2  # ratio of volumes below which the report warns: the field all but folds
 
 
@@ -54,7 +56,7 @@ def warp_to_template(
     -------
     dict
         Record of this step for the run's summary, with the largest displacement in the brain in mm, the
-        range of the ratio of volumes (the Jacobian determinant), and a warning if that is small.
+        range of the ratio of volumes (the Jacobian determinant), and warnings if these are hard to believe.
 
     Raises
     ------
@@ -70,16 +72,20 @@ def warp_to_template(
     with atomic(out) as temporary:
         nib.save(image, temporary)
     ratio = volume_ratio(field, fixed[1])[brain]
-    folded = (
-        f"the deformation shrinks some of the brain to {100 * ratio.min():.0f} %: look at the registration"
-    )
+    farthest = float(np.linalg.norm(field[brain], axis=-1).max())
+    doubts = {
+        f"the deformation shrinks some of the brain to {100 * ratio.min():.0f} %": ratio.min() < SMALLEST,
+        f"the deformation moves some of the brain by {farthest:.0f} mm": farthest > FARTHEST_MM,
+    }
     return {
         "step": "warp",
         "method": "B-spline free-form deformation after the affine, mutual information (SimpleITK)",
         "space": SPACE,
-        "largest_displacement_mm": float(np.linalg.norm(field[brain], axis=-1).max()),
+        "largest_displacement_mm": farthest,
         "volume_ratio": [float(ratio.min()), float(ratio.max())],
-        "warnings": [folded] if ratio.min() < SMALLEST else [],
+        "warnings": [
+            f"{doubt}: look at the mask over the template" for doubt, real in doubts.items() if real
+        ],
         "simpleitk": toolkit().Version_VersionString(),
     }
 
@@ -123,7 +129,8 @@ def find_warp(
     spline = sitk.BSplineTransformInitializer(still, [max(1, round(n / MESH_MM)) for n in extent])
     method = sitk.ImageRegistrationMethod()
     method.SetMetricAsMattesMutualInformation(BINS)
-    method.SetMetricFixedMask(to_itk(binary_dilation(brain, iterations=MARGIN), fixed[1]))
+    region = binary_dilation(brain, iterations=MARGIN) & scanned_region(fixed, moving, matrix)
+    method.SetMetricFixedMask(to_itk(region, fixed[1]))
     method.SetInterpolator(sitk.sitkLinear)
     method.SetShrinkFactorsPerLevel([SHRINK])
     method.SetSmoothingSigmasPerLevel([SIGMA_MM])
@@ -144,6 +151,20 @@ def find_warp(
     )  # fmt: skip
     found = sitk.GetArrayFromImage(field).transpose(2, 1, 0, 3)
     return np.asarray(found * np.diag(LPS)[:3], dtype=np.float32)
+
+
+def scanned_region(
+    fixed: tuple[np.ndarray, np.ndarray], moving: tuple[np.ndarray, np.ndarray], matrix: np.ndarray
+) -> np.ndarray:
+    """Where the moving image was scanned, on the grid of the fixed one, bool, shape (X, Y, Z).
+
+    Without the slices at its edges: what was not scanned must not be filled by stretching what was.
+    Arguments are those of `find_warp`.
+    """
+    scanned = np.zeros(moving[0].shape, np.float32)
+    scanned[tuple(slice(EDGE, n - EDGE) for n in scanned.shape)] = 1
+    index = np.linalg.inv(moving[1]) @ matrix @ fixed[1]
+    return take(scanned, index, fixed[0].shape, order=0) > 0
 
 
 def volume_ratio(field: np.ndarray, affine: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from dca.preprocess.resample import OnGrid, resample
 from dca.preprocess.rigid import PARAMETERS, grid_centre, matrices_from_parameters
 from dca.preprocess.run import preprocess_run
 from dca.preprocess.template import SPACE, template_image, template_mask, template_on
-from dca.preprocess.warp import volume_ratio, warp_to_template
+from dca.preprocess.warp import scanned_region, volume_ratio, warp_to_template
 
 GRID = (34, 40, 30)
 LENGTH = 3
@@ -184,6 +184,17 @@ def test_a_deformation_is_found_without_folding(warped):
     assert left < 2.8  # of 4 mm
     assert record["volume_ratio"][0] > 0.2 and record["warnings"] == [] and record["space"] == SPACE
     assert record["largest_displacement_mm"] == pytest.approx(np.linalg.norm(found, axis=1).max())
+
+
+def test_what_was_not_scanned_does_not_count():
+    grid = np.diag([3.0, 3, 3, 1])
+    slab = grid.copy()
+    slab[2, 3] = 9  # the moving image starts three slices higher
+    shapes = np.zeros((12, 12, 12)), np.zeros((12, 12, 6))
+    region = scanned_region((shapes[0], grid), (shapes[1], slab), np.eye(4))
+    expected = np.zeros((12, 12, 12), bool)
+    expected[2:10, 2:10, 5:7] = True
+    assert (region == expected).all()
 
 
 def test_the_ratio_of_volumes_is_that_of_the_field():
