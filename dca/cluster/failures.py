@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 TAIL_LINES, TAIL_BYTES = 5, 20_000
+CLOCKS_S = 60  # that the clocks of nodes and of this machine may differ by
+_BEGUN = re.compile(r"\d{4}-\d\d-\d\dT\d{6}")
 _HEAD = re.compile(r"^\s*Error in rule (?P<rule>[^\s:,]+)")
 _FIELD = re.compile(r"^\s+(?P<name>output|log): (?P<value>.*)$")
 _OTHER = re.compile(r"^\s+\S.*$")
@@ -59,7 +62,7 @@ def failures(records: Iterable[str | Path], folder: str | Path = ".") -> list[Fa
     """List the jobs that failed for good in one call of Snakemake.
 
     Snakemake names every job of a group that failed. Those are left out that are done, and those that never
-    began: they have no log.
+    began: they have no log, or that of an earlier call.
 
     Parameters
     ----------
@@ -68,9 +71,13 @@ def failures(records: Iterable[str | Path], folder: str | Path = ".") -> list[Fa
     folder : path
         The study's, that paths in the record start from.
     """
-    text = "\n".join(Path(record).read_text(encoding="utf-8", errors="replace") for record in records)
+    paths = [Path(record) for record in records]
+    text = "\n".join(path.read_text(encoding="utf-8", errors="replace") for path in paths)
+    since = min(map(_start, paths), default=0.0)
     found: dict[tuple[str, tuple[Path, ...]], Failure] = {}
     for failure in _blocks(text, Path(folder)):
+        if failure.grouped and failure.log and failure.log.stat().st_mtime < since:
+            failure = replace(failure, log=None)  # of an earlier call
         key = (failure.rule, failure.outputs)
         times = found[key].times + 1 if key in found else 1
         found[key] = replace(failure, times=times)
@@ -92,6 +99,12 @@ def tail(path: Path) -> list[str]:
     # A progress bar is one line of many states.
     said = [line.rpartition("\r")[2].rstrip() for line in lines]
     return [line for line in said if line][-TAIL_LINES:]
+
+
+def _start(record: Path) -> float:
+    """When Snakemake began a record, in seconds since 1970 less some for clocks that differ; 0 if unknown."""
+    match = _BEGUN.match(record.name)
+    return datetime.strptime(match[0], "%Y-%m-%dT%H%M%S").timestamp() - CLOCKS_S if match else 0.0
 
 
 def _blocks(text: str, folder: Path) -> Iterator[Failure]:

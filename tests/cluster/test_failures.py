@@ -1,5 +1,8 @@
 """What Snakemake says of failed jobs, boiled down."""
 
+import os
+from datetime import datetime
+
 from dca.cluster.failures import failures, summary
 
 RECORD = """
@@ -58,6 +61,15 @@ def test_only_jobs_that_began_and_are_not_done_are_told(tmp_path):
         ("extract_signals", 1, "job 9"),
     ]
     assert found[0].log == tmp_path / "results/logs/train.log"
+
+
+def test_a_log_of_an_earlier_call_does_not_make_a_job_of_a_group_begin(tmp_path):
+    record = study(tmp_path)[0].rename(tmp_path / "2026-11-26T120000.123.snakemake.log")
+    noon = datetime(2026, 11, 26, 12).timestamp()
+    write(tmp_path / "results/logs/preprocess/b.confounds.log", "of yesterday\n")
+    for name, time in (("signals/b.log", noon + 5), ("preprocess/b.confounds.log", noon - 9000)):
+        os.utime(tmp_path / "results/logs" / name, (time, time))
+    assert [failure.rule for failure in failures([record], tmp_path)] == ["train_model", "extract_signals"]
 
 
 def test_the_last_lines_and_the_place_of_the_log_are_told(tmp_path):
