@@ -45,6 +45,7 @@ rule all:
     input:
         report_files(),
         compare_files(),
+        denoised_files,
 
 
 rule preprocess:
@@ -65,6 +66,7 @@ rule train:
 rule features:
     input:
         per_kept_run("features/{run_id}.h5"),
+        denoised_files,
 
 
 rule decompose:

@@ -19,7 +19,6 @@ from scipy.ndimage import gaussian_filter1d
 
 from dca.compare.halves import halve, held_out_scores
 from dca.compare.nulls import corrected_p_values, make_nulls
-from dca.compare.paradigm import read_paradigm
 from dca.compare.voxels import VoxelSums
 from dca.files import write_tsv
 from dca.glm.design import make_design
@@ -85,13 +84,10 @@ def main() -> None:
     cost, sums = cheapest(lambda: VoxelSums(Rows(signals), {"raw": codes}, np.arange(VOLUMES)), 3)
     rows.append(("sums over voxels", cost))
     nuisance = make_design(events, VOLUMES, TR).table.drop(columns=list(nulls)).to_numpy()
-    paradigm = read_paradigm(events)
 
     def hold_out():
         for null in nulls.values():
-            halves = halve(paradigm, null.event, TR, np.arange(VOLUMES))
-            if halves is not None:
-                held_out_scores(null, halves, atoms, nuisance, "raw", sums)
+            held_out_scores(null, halve(VOLUMES), atoms, nuisance, "raw", sums)
 
     rows.append(("held-out scores, time and space", cheapest(hold_out)[0]))
     table = pd.DataFrame(rows, columns=["step", "cpu_s"]).round(3)

@@ -79,6 +79,7 @@ def resolve(user: Mapping[str, Any], source: str | Path = "config") -> Config:
     except ValueError as error:  # .nan and .inf pass every bound of the schema
         raise ConfigError(source, "a setting is not a finite number", "replace .nan or .inf") from error
     _check_regression(config["preprocess"], source)
+    _check_encoding(config, source)
     _check_backend(config["preprocess"], source)
     if config["input"]["source"] == "hcp" and config["preprocess"]["backend"] != "none":
         raise ConfigError(
@@ -99,6 +100,23 @@ def _check_regression(preprocess: Config, source: str | Path) -> None:
         raise ConfigError(
             source, "preprocess.censor_fd_mm needs preprocess.regress", "set regress: drift, or motion24"
         )
+
+
+def _check_encoding(config: Config, source: str | Path) -> None:
+    model, dictionary = config["encode"]["model"], config["encode"]["dictionary"]
+    if dictionary and not model:
+        raise ConfigError(
+            source, "encode.dictionary needs encode.model", "name the model that made its features"
+        )
+    if model and config["decompose"]["level"] != "run":
+        if not dictionary:
+            problem = "with encode.model nothing is learnt, so decompose.level needs encode.dictionary"
+            raise ConfigError(source, problem, "name it, or set level: run")
+        if "raw" in config["decompose"]["setups"]:
+            problem = "with encode.model there is no group dictionary of signals"
+            raise ConfigError(
+                source, problem, "leave raw out of decompose.setups, or set decompose.level: run"
+            )
 
 
 def _check_backend(preprocess: Config, source: str | Path) -> None:

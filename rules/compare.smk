@@ -80,3 +80,27 @@ rule gather_comparison:
         seed=config["seed"],
     script:
         "../workflow/scripts/gather.py"
+
+
+rule replicate:
+    input:
+        unpack(replication_input),
+    output:
+        table=result("compare/replication.tsv"),
+    log:
+        log_file("compare/replication"),
+    benchmark:
+        benchmark_file("compare/replication")
+    conda:
+        "../envs/dca.yaml"
+    threads: 1
+    resources:
+        mem_mb=mem_mb(3000),
+        runtime=runtime(30, 60),
+    params:
+        setups=GROUP_SETUPS,
+        runs=lambda wildcards: [
+            (run.run_id, run.subject, run.split, list(run.events)) for run in kept_task_runs()
+        ],
+    script:
+        "../workflow/scripts/replicate.py"

@@ -3,9 +3,8 @@
 
 rule encode:
     input:
+        **MODEL,
         shard=result("signals/{run_id}.h5"),
-        card=result("train/model/card.json"),
-        weights=result("train/model/model.weights.h5"),
     output:
         features=result("features/{run_id}.h5"),
     log:
@@ -22,3 +21,25 @@ rule encode:
         runtime=runtime(5, 90),
     script:
         "../workflow/scripts/features.py"
+
+
+rule denoise:
+    input:
+        **MODEL,
+        shard=result("signals/{run_id}.h5"),
+    output:
+        image=result("features/{run_id}_denoised.nii.gz"),
+    log:
+        log_file("features/{run_id}_denoised"),
+    benchmark:
+        benchmark_file("features/{run_id}_denoised")
+    group:
+        "dca"
+    conda:
+        "../envs/dca.yaml"
+    threads: 1
+    resources:
+        mem_mb=mem_mb(2000, 8),
+        runtime=runtime(5, 180),
+    script:
+        "../workflow/scripts/denoise.py"

@@ -4,7 +4,7 @@
 rule report_subject:
     input:
         subject_report_input,
-        summary=result("train/summary.json"),
+        training_summary(),
     output:
         **files_beside("report/{subject}"),
         page=report(

@@ -47,6 +47,17 @@ def test_a_users_file_gives_only_what_differs(tmp_path):
         ({"decompose": {"setups": []}}, "setting `decompose.setups` is []", "minItems"),
         ({"glm": {"contrasts": {"a/b": {"x": 1}}}}, "setting `glm.contrasts`", "pattern"),
         ({"train": {"learning_rate": float("nan")}}, "not a finite number", ".nan"),
+        ({"encode": {"dictionary": "d"}}, "encode.dictionary needs encode.model", "name the model"),
+        (
+            {"encode": {"model": "m"}, "decompose": {"level": "both"}},
+            "decompose.level needs encode.dictionary",
+            "level: run",
+        ),
+        (
+            {"encode": {"model": "m", "dictionary": "d"}, "decompose": {"level": "group"}},
+            "no group dictionary of signals",
+            "leave raw out",
+        ),
         ({"preprocess": {"censor_fd_mm": 0.5}}, "censor_fd_mm needs preprocess.regress", "regress: drift"),
         ({"preprocess": {"backend": "fsl", "regress": "drift"}}, "not for backend fsl", "glm.confounds"),
         ({"preprocess": {"backend": "fsl", "slice_timing": True}}, "slice_timing is not for", "native"),

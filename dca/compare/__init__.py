@@ -2,6 +2,7 @@
 
 from dca.compare.group import gather
 from dca.compare.others import sum_maps
+from dca.compare.replication import GroupRun, replicate
 from dca.compare.run import compare_run
 
-__all__ = ["compare_run", "gather", "sum_maps"]
+__all__ = ["GroupRun", "compare_run", "gather", "replicate", "sum_maps"]

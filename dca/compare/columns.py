@@ -24,8 +24,8 @@ COLUMNS = {
     "distinct": "Number of different regressors of this event among them; p stays near 1 / distinct or above",
     "null": "order: blocks in re-drawn order; shift+phase: circular shifts of the regressor and random "
     "phases, if orders are too few",
-    "heldout_pcc": "Held out: atom and sign chosen on one half of the event's blocks, correlation in the "
-    "other half, mean of both ways; 0 by chance, n/a for events of one block or with a half below 20 volumes",
+    "heldout_pcc": "Held out: atom and sign chosen on one half of the run, correlation in the other half, "
+    "mean of both ways; about 0 by chance, n/a where a half has too little of the event",
     "heldout_p": "One-sided p of heldout_pcc among the same for surrogate designs (orders or shifts) that "
     "have the event in both halves",
     "heldout_r": "Held out: Pearson correlation over voxels of the map of the atom chosen on one half with "

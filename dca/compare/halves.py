@@ -1,4 +1,4 @@
-"""Held-out scores within a run: an atom is chosen on half of an event's blocks and scored on the others."""
+"""Held-out scores within a run: an atom is chosen on one half of it and scored on the other."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from dca.compare.nulls import Null
-from dca.compare.paradigm import Paradigm
 from dca.compare.pcc import best_atoms, standardise
 from dca.compare.voxels import VoxelSums
-from dca.glm.response import frame_times
 
 MIN_VOLUMES = 20  # a shorter half says nothing
 MIN_SHARE = 0.1  # of a regressor's variation that either half must hold: less is what a filter leaves
@@ -36,39 +34,18 @@ class Scores(NamedTuple):
     spatial: np.ndarray
 
 
-def halve(paradigm: Paradigm, event: int, tr: float, volumes: np.ndarray) -> Halves | None:
-    """Divide a run where the second half of an event's blocks begins.
-
-    Parameters
-    ----------
-    paradigm : Paradigm
-    event : int
-    tr : float
-        In seconds.
-    volumes : ndarray, int, shape (T,)
-        Which volumes of the run there are: neither cropped nor censored.
+def halve(volumes: int) -> Halves | None:
+    """Cut a run in the middle, whatever its design: so the true one is a draw like its surrogates.
 
     Returns
     -------
     tuple of two ndarrays, int, or None
-        Which of the T rows are in the first and in the second half. None for an event of one block, or if
-        a half is too short.
+        Which volumes are in the first and in the second half. None if these are too short.
     """
-    onsets = sorted(
-        unit.onset + part.pattern[0, 0]
-        for unit in paradigm.units
-        for part in unit.parts
-        if part.event == event
-    )
-    if len(onsets) < 2:
+    if volumes < 2 * MIN_VOLUMES:
         return None
-    times = frame_times(int(volumes[-1]) + 1, tr)[volumes]
-    # Of an odd number of blocks the middle one goes to the shorter half.
-    middle = {onsets[len(onsets) // 2], onsets[(len(onsets) + 1) // 2]}
-    cut = min(sorted(middle), key=lambda onset: abs(onset - times.mean()))
-    first = times < cut
-    halves = np.flatnonzero(first), np.flatnonzero(~first)
-    return halves if min(map(len, halves)) >= MIN_VOLUMES else None
+    first, second = np.array_split(np.arange(volumes), 2)
+    return first, second
 
 
 def held_out_scores(
@@ -91,8 +68,8 @@ def held_out_scores(
     Returns
     -------
     Scores
-        A surrogate with too little of the event in one half has no score, and neither has an effect map
-        that cannot be told from those of other events.
+        A design with too little of the event in one half has no score, and neither has an effect map that
+        cannot be told from those of other events.
     """
     designs = np.concatenate([null.design.T[:, :, None], null.surrogates[null.first]], axis=2)
     usable = _varies(designs[null.event], halves)

@@ -60,11 +60,11 @@ def sum_maps(glm_folders: Iterable[str | Path], out: str | Path) -> None:
     with atomic(out) as temporary, h5py.File(temporary, "w") as file:
         for folder in tqdm([Path(f) for f in glm_folders], "z maps", unit="run", delay=2):
             summary = read_json(folder / "summary.json")
-            if summary["space"] is None or summary["space"] in INDIVIDUAL:
+            if not is_common(summary["space"]):
                 continue
             for event in summary["events"]:
                 z, affine = _read(folder / f"{event}_z.nii.gz")
-                group = file.require_group(_grid(summary["space"], z.shape, affine))
+                group = file.require_group(grid_name(summary["space"], z.shape, affine))
                 total = group.require_dataset(event, z.shape, np.float64, fillvalue=0)
                 total[...] += z
                 total.attrs["runs"] = total.attrs.get("runs", 0) + 1
@@ -95,7 +95,7 @@ def reference(sums: str | Path, shard: Shard, event: str, own: np.ndarray) -> Re
     """
     try:
         with h5py.File(sums, "r", locking=False) as file:
-            place = f"{_grid(shard.space, shard.shape, shard.affine)}/{event}"
+            place = f"{grid_name(shard.space, shard.shape, shard.affine)}/{event}"
             if place not in file:
                 return None
             total = file[place]
@@ -106,8 +106,13 @@ def reference(sums: str | Path, shard: Shard, event: str, own: np.ndarray) -> Re
     return Reference(z / runs, runs) if runs else None
 
 
-def _grid(space: str | None, shape: tuple[int, ...], affine: np.ndarray) -> str:
-    """Name of a space and grid."""
+def is_common(space: str | None) -> bool:
+    """Whether a space is that of a template, in which runs of different subjects lie on one another."""
+    return space is not None and space not in INDIVIDUAL
+
+
+def grid_name(space: str | None, shape: tuple[int, ...], affine: np.ndarray) -> str:
+    """Name of a space and grid, the same for all runs that lie on one another voxel by voxel."""
     numbers = np.round([*shape, *np.ravel(affine)], 3) + 0.0  # no -0
     return f"{space}_{zlib.crc32(numbers.tobytes()):08x}"
 

@@ -15,7 +15,6 @@ from dca.compare.columns import COLUMNS
 from dca.compare.halves import halve
 from dca.compare.nulls import make_nulls
 from dca.compare.others import reference
-from dca.compare.paradigm import read_paradigm
 from dca.compare.scores import Run, Setup, score_setup
 from dca.compare.voxels import VoxelSums
 from dca.decompose.result import read_coefficients, read_dictionary
@@ -125,10 +124,9 @@ def compare_run(
                 atoms = read_dictionary(folder, data.length)
                 weights = read_coefficients(folder, (atoms.shape[1], data.n_voxels))
                 setups[setup] = Setup(atoms[rest], weights)
-            paradigm = read_paradigm(table)
             run = Run(
                 nulls,
-                [halve(paradigm, null.event, data.tr, rest) for null in nulls.values()],
+                halve(len(rest)),
                 design[rest],
                 nuisance[rest],
                 VoxelSums(data, {setup: part.coefficients for setup, part in setups.items()}, rest),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,8 +25,8 @@ class Run(NamedTuple):
     ----------
     nulls : mapping of str to Null
         By event, as the columns of the design are.
-    halves : sequence of Halves or None
-        By event.
+    halves : Halves or None
+        None for a run too short to be cut.
     design : ndarray, float64, shape (T, E)
     nuisance : ndarray, float64, shape (T, Q)
     sums : VoxelSums
@@ -37,7 +37,7 @@ class Run(NamedTuple):
     """
 
     nulls: Mapping[str, Null]
-    halves: Sequence[Halves | None]
+    halves: Halves | None
     design: np.ndarray
     nuisance: np.ndarray
     sums: VoxelSums
@@ -101,12 +101,11 @@ def score_setup(run: Run, setup: str, part: Setup) -> list[dict[str, Any]]:
 
 
 def _held_out(run: Run, event: int, setup: str, dictionary: np.ndarray) -> dict[str, float]:
-    halves = run.halves[event]
     names = ("heldout_pcc", "heldout_p", "heldout_r", "heldout_r_null", "heldout_r_p")
-    if halves is None:
+    if run.halves is None:
         return dict.fromkeys(names, np.nan)
     null = list(run.nulls.values())[event]
-    scores = held_out_scores(null, halves, dictionary, run.nuisance, setup, run.sums)
+    scores = held_out_scores(null, run.halves, dictionary, run.nuisance, setup, run.sums)
     pcc, p, _ = _judge(scores.pcc)
     r, r_p, r_null = _judge(scores.spatial)
     return dict(zip(names, (pcc, p, r, r_null, r_p), strict=True))

@@ -19,7 +19,8 @@ def benchmark_file(path):
 
 
 # What uses the trained model needs both of its files.
-MODEL = {"card": result("train/model/card.json"), "weights": result("train/model/model.weights.h5")}
+MODEL_FOLDER = config["encode"]["model"] or result("train/model")
+MODEL = {"card": f"{MODEL_FOLDER}/card.json", "weights": f"{MODEL_FOLDER}/model.weights.h5"}
 
 
 def per_run(pattern, keep=lambda run: True):
@@ -51,7 +52,9 @@ def per_kept_task_run(pattern):
 
 
 def model_files():
-    """The trained model and the record of its training."""
+    """The trained model and the record of its training; none where the model comes from elsewhere."""
+    if config["encode"]["model"]:
+        return []
     names = [
         "model/card.json",
         "model/model.weights.h5",
@@ -62,6 +65,18 @@ def model_files():
     return [result(f"train/{name}") for name in names]
 
 
+def training_summary():
+    """The record of the training, where there is one."""
+    return [result("train/summary.json")] if model_files() else []
+
+
+def denoised_files(wildcards):
+    """The model's reconstructions of all runs, where wanted."""
+    return (
+        per_kept_run("features/{run_id}_denoised.nii.gz")(wildcards) if config["encode"]["denoised"] else []
+    )
+
+
 def decompose_files():
     """Dictionaries and maps of all setups, as input functions."""
     return [per_kept_run(f"decompose/{setup}/{{run_id}}/maps.nii.gz") for setup in SETUPS]
@@ -69,7 +84,10 @@ def decompose_files():
 
 def compare_files():
     """The tables of the comparison; none in a study at rest."""
-    return [result("compare/pcc.tsv"), result("compare/group.tsv")] if any(run.events for run in runs) else []
+    if not any(run.events for run in runs):
+        return []
+    names = ["pcc", "group", *(["replication"] if GROUP_SETUPS else [])]
+    return [result(f"compare/{name}.tsv") for name in names]
 
 
 def report_files():
@@ -144,6 +162,8 @@ def code_input(wildcards):
         "shard": result("signals/{run_id}.h5"),
         "atoms": result("decompose/group/{setup}/atoms.h5"),
     }
+    if wildcards.setup == "dca" and config["encode"]["dictionary"]:
+        files["atoms"] = f"{config['encode']['dictionary']}/atoms.h5"
     return files | ({"features": result("features/{run_id}.h5")} if wildcards.setup == "dca" else {})
 
 
@@ -173,6 +193,23 @@ def compare_input(wildcards):
         "design": result("glm/{run_id}/design.tsv"),
         "sums": result("compare/z_sums.h5"),
         "maps": [result(f"glm/{run.run_id}/{event}_z.nii.gz") for event in run.events],
+    }
+
+
+def kept_task_runs():
+    """Runs that stay in the study and have events."""
+    return [run for run in kept_runs() if run.events]
+
+
+def replication_input(wildcards):
+    """All runs in all group dictionaries, with their designs."""
+    members = kept_task_runs()
+    folders = [f"decompose/{setup}/{run.run_id}" for setup in GROUP_SETUPS for run in members]
+    return {
+        "shards": [result(f"signals/{run.run_id}.h5") for run in members],
+        "designs": [result(f"glm/{run.run_id}/design.tsv") for run in members],
+        "dictionaries": [result(f"{folder}/dictionary.tsv") for folder in folders],
+        "coefficients": [result(f"{folder}/coefficients.npz") for folder in folders],
     }
 
 

@@ -2,6 +2,7 @@
 import os
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from snakemake.io import contains_wildcard
@@ -11,7 +12,7 @@ from dca import inputs
 from dca.cluster import failures
 from dca.decompose.settings import setups as decompose_setups
 from dca.errors import DCAError, InputError
-from dca.model.study import check_runs
+from dca.model.study import check_runs, check_trained
 from dca.simulate import layout
 from dca.train.checkpoint import Checkpoints
 
@@ -40,7 +41,12 @@ try:
     for run in runs:
         refuse_wildcards(*filter(None, [run.bold, run.mask, run.events_file, run.confounds]))
     source = config["input"]["derivatives"] or config["input"]["path"] or "the demo"
-    check_runs(config["model"], runs, source)
+    if config["encode"]["model"]:
+        check_trained(config["encode"]["model"], runs, config["signals"]["length"] == "crop")
+        runs = [replace(run, split="validation") for run in runs]
+    else:
+        check_runs(config["model"], runs, source)
+    SETUPS = decompose_setups(config["decompose"])
     EVENT_SETS = inputs.event_sets(runs, config["glm"]["contrasts"], named or "--config")
 except DCAError as error:
     raise WorkflowError(str(error)) from None
@@ -50,7 +56,7 @@ os.environ.update(DCA_CLONE=str(settings.ROOT))
 
 RUNS = {run.run_id: run for run in runs}
 SUBJECTS = sorted({run.subject for run in runs})
-SETUPS = decompose_setups(config["decompose"])
+GROUP_SETUPS = [setup for setup in SETUPS if setup.endswith("-group")]
 # What the report tells of: not how large a job of a cluster may be.
 REPORTED = {key: value for key, value in config.items() if key != "cluster"}
 DEMO = Path.cwd() / RESULTS / "demo"

@@ -4,7 +4,6 @@ from scipy import sparse
 
 from dca.compare.halves import effect_weights, halve, held_out_scores
 from dca.compare.nulls import make_nulls
-from dca.compare.paradigm import read_paradigm
 from dca.compare.voxels import VoxelSums
 from dca.glm.design import event_regressors
 
@@ -17,36 +16,28 @@ class Rows:
     """What `VoxelSums` needs of a shard."""
 
     def __init__(self, signals):
-        self.signals, self.n_voxels = signals.astype(np.float32), len(signals)
+        self.signals = signals.astype(np.float32)
+        self.n_voxels, self.length = signals.shape
 
     def blocks(self, rows=25):
         for start in range(0, self.n_voxels, rows):
             yield start, self.signals[start : start + rows]
 
 
-def half(event="a", events=TASK, volumes=ALL):
-    paradigm = read_paradigm(events)
-    return halve(paradigm, paradigm.names.index(event), TR, volumes)
-
-
-def test_a_run_is_cut_where_the_second_half_of_the_blocks_begins():
-    first, second = half("a")  # blocks of `a` start at 5, 69 and 181 s
-    assert (first[-1], second[0], second[-1]) == (68, 69, VOLUMES - 1)
-    assert half("c")[1][0] == 85  # 37, 85, 165 s
-    first, second = half("a", blocks("abababab"))
-    assert second[0] == 5 + 16 * 4
+def test_a_run_is_cut_in_the_middle():
+    first, second = halve(VOLUMES)
     np.testing.assert_array_equal(np.concatenate([first, second]), ALL)
+    assert len(first) == len(second) == 100
+    assert halve(39) is None
 
 
-def test_no_halves_for_one_block_or_a_short_half():
-    assert half("a", blocks("abbbcbc")) is None
-    assert half("b", blocks("bb", start=1, step=5)) is None
-
-
-def test_censored_volumes_are_not_counted():
-    kept = np.delete(ALL, np.arange(10, 20))
-    first, second = half("a", blocks("abababab"), kept)
-    assert kept[first[-1]] == 68 and kept[second[0]] == 69
+def test_an_event_of_one_half_has_no_score():
+    rng = np.random.default_rng(0)
+    events = blocks("aaabbcbccbcb")  # `a` in the first three places only
+    null = nulls(events, 30, highpass_s=0)["a"]
+    sums = VoxelSums(Rows(rng.normal(size=(9, VOLUMES))), {"raw": sparse.csr_array(np.eye(9))}, ALL)
+    scores = held_out_scores(null, halve(VOLUMES), smooth_noise(rng, 9), CONSTANT, "raw", sums)
+    assert np.isnan(scores.pcc[0]) and np.isnan(scores.spatial[0])
 
 
 def test_effects_are_those_of_least_squares():
@@ -95,7 +86,7 @@ def planted(first, second, seed=0):
     """Atoms and signals; atom 3 follows `a` upside down, more or less in either half, in ten voxels."""
     rng = np.random.default_rng(seed)
     course = event_regressors(TASK, VOLUMES, TR, "spm")["a"].to_numpy()
-    halves = half("a")
+    halves = halve(VOLUMES)
     gain = np.zeros(VOLUMES)
     gain[halves[0]], gain[halves[1]] = first, second
     atoms = smooth_noise(rng, 20)
@@ -135,13 +126,10 @@ def test_held_out_scores_of_noise_are_zero_on_average():
     found = []
     for seed in range(40):
         events = blocks(rng.permutation(list("abcd" * 3)))
-        cut = half("a", events)
-        if cut is None:
-            continue
         null = make_nulls(events, VOLUMES, TR, hrf="spm", highpass_s=0, count=1, rng=rng)["a"]
         _, _, sums = planted(0, 0, seed)
         atoms = smooth_noise(rng, 20)
-        found.append(held_out_scores(null, cut, atoms, CONSTANT, "raw", sums).pcc[0])
+        found.append(held_out_scores(null, halve(VOLUMES), atoms, CONSTANT, "raw", sums).pcc[0])
     found = np.array(found)[np.isfinite(found)]
     assert len(found) > 20
     assert abs(found.mean()) < 4 * found.std() / np.sqrt(len(found))

@@ -106,6 +106,23 @@ def test_one_dictionary_of_all_training_runs_serves_held_out_runs(study):
     assert read_json(study.results / reconstructed / "summary.json")["setup"] == "dca-signal"
 
 
+def test_runs_are_encoded_with_a_model_trained_elsewhere(study):
+    model = study.folder / "a model"
+    shutil.copytree(study.results / "train" / "model", model)
+    study.configure(encode={"model": str(model), "denoised": True})
+    planned = study.planned()
+    image = f"features/{RUN}_denoised.nii.gz"
+    assert image in planned and f"features/{RUN}.h5" in planned
+    assert not {name for name in planned if name.startswith("train")}
+    study.snakemake(f"results/{image}")
+    denoised, bold = (
+        nib.load(study.results / n) for n in (image, f"preprocess/{RUN}/desc-preproc_bold.nii.gz")
+    )
+    study.configure()
+    assert denoised.shape == bold.shape and denoised.header.get_zooms() == bold.header.get_zooms()
+    np.testing.assert_allclose(denoised.affine, bold.affine)
+
+
 def test_a_second_run_has_nothing_to_do(study):
     done = study.snakemake()
     assert "Nothing to be done" in done.stdout + done.stderr

@@ -1,0 +1,220 @@
+"""Are p-values right where there is no task? Model and group dictionaries know the task of other subjects.
+
+A small model and group dictionaries are trained on simulated runs with a task whose order is the same in all.
+They are applied to runs without any task. These are tested (a) against an order drawn anew for each, (b)
+against the order of the training.
+
+python benchmarks/calibration.py [--runs 200] [--out FOLDER]    adds the rows that are missing; resumable
+python benchmarks/calibration.py --summary                      the table of docs/statistics.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
+import numpy as np
+import pandas as pd
+from scipy.ndimage import gaussian_filter1d
+from scipy.stats import kstest
+
+from dca.compare.halves import halve, held_out_scores
+from dca.compare.nulls import make_nulls, p_value
+from dca.compare.voxels import VoxelSums
+from dca.config import load
+from dca.decompose import learn_group, odl
+from dca.decompose.atoms import time_courses
+from dca.decompose.columns import Columns, normalise, remove_mean_column, subtract_column
+from dca.decompose.courses import regress_courses
+from dca.decompose.fit import fit
+from dca.decompose.group import read_group
+from dca.decompose.settings import Settings
+from dca.features import encode
+from dca.files import read_tsv, write_tsv
+from dca.glm.design import event_regressors
+from dca.preprocess.highpass import filter_columns
+from dca.signals import write_shard
+
+OUT = Path(__file__).parent / "results" / "calibration.tsv"
+VOXELS, VOLUMES, TR, HIGHPASS, NETWORKS, TRAINING = 400, 260, 1.0, 100, 15, 6
+TYPES, SURROGATES, EVENT = "abcd" * 4, 999, "a"
+SETTINGS = Settings(atoms=60, normalise="unit", lam=0.15, batch_size=200, passes=4, seed=0)
+COLUMNS = {
+    "run": "Simulated run without task",
+    "setup": "raw, dca: dictionary of the run, features by the model; raw-group, dca-group: dictionary of "
+    "the runs with the task, time courses by regression",
+    "design": "a: order drawn for this run; b: order of the training",
+    "p": "Of the event's best |PCC| among orders",
+    "heldout_pcc": "Held-out correlation",
+    "heldout_p": "Its p",
+    "heldout_r_p": "p of the held-out correlation of maps",
+}
+
+
+class Rows:
+    """What the package needs of a shard, in memory."""
+
+    def __init__(self, signals: np.ndarray) -> None:
+        self.signals, self.n_voxels, self.length = signals, *signals.shape
+
+    def blocks(self, rows=4096):
+        """As of a shard."""
+        for start in range(0, self.n_voxels, rows):
+            yield start, self.signals[start : start + rows]
+
+
+def task(rng: np.random.Generator) -> pd.DataFrame:
+    """Four types of four blocks of 10 s, in random order."""
+    onsets = 5 + 15.0 * np.arange(len(TYPES))
+    return pd.DataFrame({"onset": onsets, "duration": 10.0, "trial_type": rng.permutation(list(TYPES))})
+
+
+def simulate(rng: np.random.Generator, kernel: np.ndarray, events: pd.DataFrame | None) -> np.ndarray:
+    """Z-scored series, float32, (N, T): networks, smooth noise, and the task where there is one."""
+    courses = gaussian_filter1d(rng.normal(size=(NETWORKS, VOLUMES)), 2.5, axis=1)
+    courses /= courses.std(axis=1, keepdims=True)
+    weights = rng.normal(size=(VOXELS, NETWORKS)) * (rng.random((VOXELS, NETWORKS)) < 0.2)
+    rows = weights @ courses + 1.5 * gaussian_filter1d(rng.normal(size=(VOXELS, VOLUMES)), 0.8, axis=1)
+    if events is not None:
+        responses = event_regressors(events, VOLUMES, TR, "spm").to_numpy().T
+        area = np.repeat(np.eye(4), VOXELS // 10, axis=0)  # two fifths of the voxels
+        rows[: len(area)] += 1.5 * area @ (responses / responses.std(axis=1, keepdims=True))
+    rows = rows @ kernel.T
+    rows -= rows.mean(axis=1, keepdims=True)
+    return (rows / rows.std(axis=1, keepdims=True)).astype(np.float32)
+
+
+def train(folder: Path, kernel: np.ndarray, events: pd.DataFrame):
+    """Model and group dictionaries of the runs with the task."""
+    from dca.model import load_model
+    from dca.train import TrainSettings
+    from dca.train import train as train_model
+
+    shards = []
+    for number in range(TRAINING):
+        rows = simulate(np.random.default_rng([1, number]), kernel, events)
+        attributes = dict.fromkeys(("source", "mask", "source_sha256", "mask_sha256"), str(number))
+        attributes |= {"run_id": f"sub-{number}", "subject": str(number), "tr": TR, "affine": np.eye(4)}
+        attributes |= {"shape": (VOXELS, 1, 1), "space": None, "seed": 0, "preprocessing": {}, "excluded": {}}
+        shards.append(folder / f"{number}.h5")
+        order, ones = np.random.default_rng(number).permutation(VOXELS), np.ones(VOXELS)
+        write_shard(
+            shards[-1], [rows[order]], length=VOLUMES, voxel=order, mean=ones, std=ones, attributes=attributes
+        )
+    settings = {
+        "mode": "single",
+        "optimizer": "adam",
+        "learning_rate": 0.002,
+        "batch_size": 100,
+        "epochs": 20,
+    }
+    model = {"features": [8, 16, 16, 16], "filters": [9, 5, 5, 5], "hidden": 60, "switches": False}
+    section = load()["model"] | model
+    train_model(
+        shards,
+        [],
+        folder / "train",
+        section,
+        TrainSettings.from_config(load()["train"] | settings),
+        0,
+        threads=1,
+    )
+    features = [folder / f"{number}_features.h5" for number in range(TRAINING)]
+    for shard, out in zip(shards, features, strict=True):
+        encode(shard, folder / "train/model", out, threads=1)
+    learn_group(shards, folder / "raw", setup="raw", settings=SETTINGS)
+    learn_group(features, folder / "dca", setup="dca", settings=SETTINGS, model_folder=folder / "train/model")
+    return load_model(folder / "train/model").model, read_group(folder / "raw"), read_group(folder / "dca")
+
+
+def decompositions(rows: np.ndarray, model, groups) -> dict[str, tuple]:
+    """Time courses (T, K) and coefficients (K, N) of every setup."""
+    from dca.model import decode_atoms
+
+    raw = fit(Columns(rows.copy(), "run", Path()), SETTINGS).atoms
+    codes = np.concatenate([model.encode(rows[i : i + 100]).numpy() for i in range(0, VOXELS, 100)])
+    columns = Columns(codes.copy(), "run", Path())
+    mean = remove_mean_column(columns)
+    fitted = fit(columns, SETTINGS)
+    decoded = decode_atoms(model, fitted.atoms.dictionary, fitted.report["typical_norm"], mean)
+    found = {
+        "raw": (time_courses(raw.dictionary), raw.coefficients),
+        "dca": (time_courses(decoded), fitted.atoms.coefficients),
+    }
+    for group, matrix in zip(groups, (rows.copy(), codes), strict=True):
+        columns = Columns(matrix, "run", Path())
+        if group.mean is not None:
+            subtract_column(columns, group.mean)
+        normalise(columns, group.normalise)
+        own = odl.encode(columns.matrix.T, group.dictionary, group.lam).matrix
+        found[f"{group.setup}-group"] = (time_courses(regress_courses(Rows(rows), own)), own)
+    return found
+
+
+def judge(null, halves, found, sums) -> list[tuple]:
+    """One row per setup: p, held-out correlation and its p, p of the held-out maps."""
+    rows = []
+    for setup, (courses, _) in found.items():
+        observed, chosen = null.best(courses)
+        scores = held_out_scores(null, halves, courses, np.ones((VOLUMES, 1)), setup, sums)
+        held = [p_value(s[0], s[1:][np.isfinite(s[1:])]) if np.isfinite(s[0]) else np.nan for s in scores]
+        rows.append((setup, p_value(observed, chosen.pcc), scores.pcc[0], *held))
+    return rows
+
+
+def add(runs: int, out: Path) -> None:
+    """Add the rows of runs that the table lacks; each is written as soon as it is there."""
+    kernel = filter_columns(np.eye(VOLUMES), TR, HIGHPASS)
+    shared = task(np.random.default_rng(7))
+    options = {"hrf": "spm", "highpass_s": HIGHPASS, "count": SURROGATES}
+    table = read_tsv(out) if out.is_file() else pd.DataFrame(columns=list(COLUMNS))
+    with tempfile.TemporaryDirectory() as folder:
+        model, *groups = train(Path(folder), kernel, shared)
+        for run in range(int(table["run"].max()) + 1 if len(table) else 0, runs):
+            rng = np.random.default_rng([2, run])
+            rows = simulate(rng, kernel, None)
+            found = decompositions(rows, model, groups)
+            sums = VoxelSums(
+                Rows(rows), {name: codes for name, (_, codes) in found.items()}, np.arange(VOLUMES)
+            )
+            new = []
+            for design, events in (("a", task(rng)), ("b", shared)):
+                null = make_nulls(events, VOLUMES, TR, rng=rng, **options)[EVENT]
+                new += [(run, row[0], design, *row[1:]) for row in judge(null, halve(VOLUMES), found, sums)]
+            fresh = pd.DataFrame(new, columns=list(COLUMNS)).round(5)
+            table = pd.concat([table, fresh]) if len(table) else fresh
+            write_tsv(out, table, COLUMNS)
+
+
+def summarise(out: Path) -> None:
+    """Print how the p-values of every setup and design are distributed."""
+    for (design, setup), part in read_tsv(out).groupby(["design", "setup"], sort=False):
+        shares = " ".join(
+            f"{name} <= 0.05: {100 * (part[name].dropna() <= 0.05).mean():5.1f} %"
+            for name in ("p", "heldout_p", "heldout_r_p")
+        )
+        uniform = kstest(part["p"], "uniform").pvalue
+        print(
+            f"({design}) {setup:10} n {len(part)}  KS {uniform:.3f}  {shares}  "
+            f"heldout_pcc {part['heldout_pcc'].mean():+.3f}"
+        )
+
+
+def main() -> None:
+    """Add runs, or print the summary."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--summary", action="store_true")
+    options = parser.parse_args()
+    if not options.summary:
+        add(options.runs, options.out)
+    summarise(options.out)
+
+
+if __name__ == "__main__":
+    main()
