@@ -9,7 +9,7 @@ import pytest
 pytestmark = pytest.mark.browser
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-PAGES = ("index", "01", "03")
+PAGES = ("index", "training", "01", "03")
 
 # Every image has loaded and has a size.
 UNSEEN = """

@@ -69,7 +69,11 @@ def test_pages_hold_their_sections_images_and_links(finished, pages) -> None:
     assert {"summary", "runs", "motion", "training", "comparison", "methods", "notes", "settings"} <= set(
         index.ids
     )
-    assert len(index.images) == 5  # motion, losses, filters, timeline, excess
+    assert len(index.images) == 3  # motion, losses, excess
+    training = Parsed(pages["training"])
+    assert {"loss", "workers", "filters", "scaling", "numbers", "notes"} <= set(training.ids)
+    # losses, timeline, staleness, throughput, filters, their gains, a deeper layer, scaling
+    assert len(training.images) == 8
     for run in finished.runs:
         assert f"{run.subject}.html" in index.addresses
         assert f"{run.subject}.html#{run.run_id}" in index.addresses
@@ -165,7 +169,7 @@ def test_bare_pcc_is_always_called_uncorrected(pages) -> None:
 def test_same_input_same_pages_wherever_the_results_lie(finished, pages, tmp_path) -> None:
     shutil.copytree(finished.results, tmp_path / "elsewhere")
     moved = dataclasses.replace(finished, results=tmp_path / "elsewhere")
-    for name in ("index", "03"):
+    for name in ("index", "training", "03"):
         again = moved.write(name, tmp_path / "again" / f"{name}.html")
         assert again.read_bytes() == pages[name].read_bytes()
 
@@ -189,6 +193,8 @@ def test_resting_state_is_said(pages) -> None:
         ("signals", "01", "Signals: not run."),
         ("signals", "index", "0 of 3 in"),
         ("train", "index", "Training: not run."),
+        ("train", "training", "Timeline: not run."),
+        ("benchmarks", "training", "Time to equal loss: not run."),
         ("decompose", "01", "Dictionary of dca: not run."),
         ("glm", "01", "GLM: not run."),
         ("compare", "01", "Comparison: not run."),
@@ -210,7 +216,7 @@ def test_maps_of_atoms_are_shown_without_a_comparison_and_without_a_glm(sketched
     assert "the peak of the dca map" in parsed.text
 
 
-@pytest.mark.parametrize("page", ["index", "01"])
+@pytest.mark.parametrize("page", ["index", "training", "01"])
 def test_nothing_run_yet(sketched, page) -> None:
     shutil.rmtree(sketched.results)
     assert "None were recorded." in Parsed(sketched.write(page)).text
