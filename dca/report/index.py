@@ -11,8 +11,9 @@ import pandas as pd
 from dca import provenance as origin
 from dca.preprocess.limits import reasons_to_exclude
 from dca.report import charts, verdicts
+from dca.report.costs import read_costs
 from dca.report.gallery import Gallery, Shown
-from dca.report.methods import methods_text
+from dca.report.methods import methods_text, references
 from dca.report.notes import gather_notes, study_logs
 from dca.report.page import write_page
 from dca.report.results import LABELS, Folder, RunResults, records
@@ -74,6 +75,8 @@ def write_index(
             "group": group_rows(group),
             "excess": _excess(pcc, gallery),
             "methods": methods_text(config, found, origins),
+            "references": references(config, found, origins),
+            "costs": read_costs(folder),
             "config": config,
             "provenance": origins,
             "data": gallery.data,
