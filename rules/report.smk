@@ -1,4 +1,4 @@
-# HTML pages: one per subject, and the index of the study.
+# HTML pages: one per subject, one of the training, and the index of the study.
 
 
 rule report_subject:
@@ -29,6 +29,33 @@ rule report_subject:
         config=REPORTED,
     script:
         "../workflow/scripts/report_subject.py"
+
+
+rule report_training:
+    input:
+        model_files(),
+        scaling_tables(),
+    output:
+        **files_beside("report/training"),
+        page=report(
+            result("report/training.html"),
+            category="Study",
+            caption="../workflow/report/training.rst",
+        ),
+    log:
+        log_file("report/training"),
+    benchmark:
+        benchmark_file("report/training")
+    conda:
+        "../envs/dca.yaml"
+    threads: 1
+    resources:
+        mem_mb=mem_mb(1500),
+        runtime=runtime(5),
+    params:
+        config=REPORTED,
+    script:
+        "../workflow/scripts/report_training.py"
 
 
 rule report_index:

@@ -272,7 +272,7 @@ def _compare(arguments: Arguments) -> None:
 
 def _report(arguments: Arguments) -> None:
     from dca.inputs import read_runs
-    from dca.report import write_index, write_subject
+    from dca.report import write_index, write_subject, write_training
 
     config = settings(arguments)
     results = Path(config["results"])
@@ -280,4 +280,5 @@ def _report(arguments: Arguments) -> None:
     for subject in sorted({run.subject for run in runs}):
         own = [run for run in runs if run.subject == subject]
         write_subject(results / "report" / f"{subject}.html", subject, own, results, config)
+    write_training(results / "report" / "training.html", results, config)
     write_index(results / "report" / "index.html", runs, results, config)

@@ -1,6 +1,7 @@
-"""The report: an index of the study and one page per subject, static HTML without any outside address."""
+"""The report: an index of the study, a page of the training and one per subject, static HTML."""
 
 from dca.report.index import write_index
 from dca.report.subject import write_subject
+from dca.report.training import write_training
 
-__all__ = ["write_index", "write_subject"]
+__all__ = ["write_index", "write_subject", "write_training"]

@@ -8,16 +8,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
 
 from dca.report.picture import (
     BLUE,
     GREEN,
     GREY,
     INK,
-    PHASES,
     SETUP_COLOURS,
-    SPARE_COLOURS,
     VERMILION,
     Picture,
     styled,
@@ -27,8 +24,6 @@ from dca.report.picture import (
 FD_THRESHOLD = 0.5  # mm, the volumes that are commonly called moved
 TRANSLATIONS, ROTATIONS = ("trans_x", "trans_y", "trans_z"), ("rot_x", "rot_y", "rot_z")
 MANY_RUNS = 40
-MAX_SPANS = 4000
-SUPERVISOR = "supervisor"
 _DASHES = ("-", "--", ":")  # colour is never the only sign
 
 
@@ -110,106 +105,6 @@ def draw_motion_overview(displacement: Mapping[str, np.ndarray], alt: str) -> Pi
 
 
 @styled
-def draw_losses(history: pd.DataFrame, alt: str) -> Picture:
-    """Draw training and validation loss against steps and against time."""
-    figure = Figure(figsize=(8.2, 3.0), layout="constrained")
-    for axes, column, label in zip(
-        figure.subplots(1, 2, sharey=True),
-        ("step", "time_s"),
-        ("Server updates (steps)", "Time (s)"),
-        strict=True,
-    ):
-        for split, colour, line in (("train", BLUE, "-"), ("validation", VERMILION, "--")):
-            rows = history[history["split"] == split].sort_values(column)
-            if rows.empty:
-                continue
-            if split == "train":
-                axes.plot(rows[column], rows["loss"], ".", color=colour, alpha=0.25, markersize=2.5)
-                smooth = rows["loss"].rolling(max(1, len(rows) // 50), center=True, min_periods=1).median()
-                axes.plot(rows[column], smooth, line, color=colour, label="training")
-            else:
-                axes.plot(
-                    rows[column], rows["loss"], line, color=colour, marker="o", markersize=3.5, label=split
-                )
-        axes.set_xlabel(label)
-        if (history["loss"].dropna() > 0).all():
-            _log_scale(axes)
-    figure.axes[0].set_ylabel("Loss (eq. 5, per series)")
-    figure.axes[0].legend()
-    return to_picture(figure, alt)
-
-
-@styled
-def draw_filters(filters: np.ndarray, tr: float, alt: str) -> Picture:
-    """Draw the filters of the first layer as small multiples on shared axes.
-
-    Parameters
-    ----------
-    filters : ndarray, shape (length, features)
-    tr : float
-        Repetition time in seconds.
-    alt : str
-    """
-    length, features = filters.shape
-    columns = min(8, features)
-    rows = -(-features // columns)
-    time = (np.arange(length) - (length - 1) / 2) * tr
-    figure = Figure(figsize=(8.2, 0.95 * rows + 0.6), layout="constrained")
-    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    for number, axes in enumerate(grid.flat):
-        if number >= features:
-            axes.set_axis_off()
-            continue
-        axes.axhline(0, color=GREY, linewidth=0.6)
-        axes.plot(time, filters[:, number], color=BLUE, linewidth=1.2)
-        axes.set_title(str(number + 1), fontsize=7, pad=2)
-        axes.tick_params(labelsize=7)
-    figure.supxlabel("Lag (s)", fontsize=9)
-    figure.supylabel("Weight", fontsize=9)
-    return to_picture(figure, alt, colours=32)
-
-
-def process_names(workers: pd.Series) -> pd.Series:
-    """Name the process of every row of a timeline: the number of a worker, or the supervisor of all."""
-    return workers.map(lambda worker: SUPERVISOR if pd.isna(worker) else f"{int(worker)}")
-
-
-@styled
-def draw_timeline(timeline: pd.DataFrame, alt: str) -> tuple[Picture, float]:
-    """Draw what each process did when; also gives the last second shown.
-
-    Of a long training only the first `MAX_SPANS` spans are drawn: more would be finer than a pixel.
-
-    Parameters
-    ----------
-    timeline : DataFrame
-        Columns ``process`` (from `process_names`), ``phase``, ``start_s`` and ``end_s``.
-    alt : str
-    """
-    shown = timeline.sort_values(["start_s", "end_s"], kind="stable").head(MAX_SPANS)
-    processes = sorted(shown["process"].unique(), key=lambda name: (name == SUPERVISOR, len(name), name))
-    present = set(shown["phase"].astype(str))
-    phases = [*(phase for phase in PHASES if phase in present), *sorted(present - set(PHASES))]
-    figure = Figure(figsize=(8.2, 0.95 + 0.34 * len(processes)), layout="constrained")
-    axes = figure.subplots()
-    for number, phase in enumerate(phases):
-        colour = PHASES.get(phase, SPARE_COLOURS[number % len(SPARE_COLOURS)])
-        for place, process in enumerate(processes):
-            spans = shown[(shown["phase"] == phase) & (shown["process"] == process)]
-            bars = list(zip(spans["start_s"], spans["end_s"] - spans["start_s"], strict=True))
-            axes.broken_barh(bars, (place - 0.36, 0.72), color=colour, linewidth=0)
-        axes.broken_barh([], (0, 0), color=colour, label=phase)
-    axes.set_yticks(range(len(processes)), processes)
-    axes.set_ylim(len(processes) - 0.5, -0.5)
-    axes.set_ylabel("Worker")
-    axes.set_xlabel("Time (s)")
-    axes.margins(x=0.005)
-    axes.grid(axis="y", visible=False)
-    figure.legend(loc="outside upper left", ncols=6)
-    return to_picture(figure, alt), float(shown["end_s"].max())
-
-
-@styled
 def draw_time_courses(
     regressor: np.ndarray | None, atoms: Mapping[str, np.ndarray], tr: float, alt: str
 ) -> Picture:
@@ -271,14 +166,6 @@ def draw_excess(excess: pd.DataFrame, alt: str) -> Picture:
     axes.set_ylabel("Best |PCC| − mean of null")
     figure.legend(loc="outside upper left", ncols=2)
     return to_picture(figure, alt)
-
-
-def _log_scale(axes: Axes) -> None:
-    axes.set_yscale("log")
-    # Plain numbers; where the range is short, the marks between powers of ten get theirs too.
-    axes.yaxis.set_major_formatter("{x:g}")
-    low, high = axes.get_ylim()
-    axes.yaxis.set_minor_formatter("{x:g}" if high < 10 * low else NullFormatter())
 
 
 def _dots(axes: Axes, x: np.ndarray, y: np.ndarray, setup: str, label: str | None) -> None:

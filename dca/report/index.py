@@ -6,18 +6,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from dca import provenance as origin
 from dca.preprocess.limits import reasons_to_exclude
 from dca.report import charts, verdicts
-from dca.report.filters import first_layer_filters
+from dca.report.costs import read_costs
 from dca.report.gallery import Gallery, Shown
-from dca.report.methods import methods_text
+from dca.report.methods import methods_text, references
 from dca.report.notes import gather_notes, study_logs
 from dca.report.page import write_page
 from dca.report.results import LABELS, Folder, RunResults, records
+from dca.report.training import show_losses
 
 SETUPS = ("raw", "dca")
 
@@ -71,16 +71,14 @@ def write_index(
             "rows": [run_row(run, config) for run in found],
             "fd_threshold": charts.FD_THRESHOLD,
             "motion": _motion(found, gallery),
-            "training": training,
-            "losses": _losses(history, gallery),
-            "filters": _filters(folder, gallery),
-            "timeline": _timeline(folder.table("train/timeline.tsv"), gallery),
+            "losses": show_losses(history, gallery),
             "group": group_rows(group),
             "excess": _excess(pcc, gallery),
             "methods": methods_text(config, found, origins),
+            "references": references(config, found, origins),
+            "costs": read_costs(folder),
             "config": config,
             "provenance": origins,
-            "card": folder.record("train/model/card.json"),
             "data": gallery.data,
         }
         # Last: by now every file has been looked at.
@@ -128,44 +126,6 @@ def _motion(runs: Sequence[RunResults], gallery: Gallery) -> Shown | None:
         return None
     alt = f"Framewise displacement of {len(known)} runs."
     return gallery.add("motion", charts.draw_motion_overview(known, alt))
-
-
-def _losses(history: pd.DataFrame | None, gallery: Gallery) -> Shown | None:
-    if history is None or not np.isfinite(history["loss"]).any():
-        return None
-    alt = "Training and validation loss, left against updates, right against time."
-    return gallery.add("losses", charts.draw_losses(history, alt))
-
-
-def _filters(folder: Folder, gallery: Gallery) -> Shown | None:
-    found = folder.read("train/model", first_layer_filters)
-    if found is None:
-        return None
-    filters, tr = found
-    alt = f"The {filters.shape[1]} filters of the first layer over time lag."
-    return gallery.add("filters", charts.draw_filters(filters, tr, alt))
-
-
-def _timeline(timeline: pd.DataFrame | None, gallery: Gallery) -> dict[str, Any] | None:
-    if timeline is None or timeline.empty:
-        return None
-    timeline = timeline.assign(process=charts.process_names(timeline["worker"]))
-    picture, shown_s = charts.draw_timeline(timeline, "What each worker did over time.")
-    total_s = float(timeline["end_s"].max())
-    timeline = timeline[timeline["process"] != charts.SUPERVISOR]  # its recorded time is not all its time
-    spent = (timeline["end_s"] - timeline["start_s"]).groupby([timeline["process"], timeline["phase"]]).sum()
-    shares = spent.unstack(fill_value=0)
-    shares = 100 * shares.div(shares.sum(axis=1), axis=0)
-    return {
-        "picture": gallery.add("timeline", picture),
-        "shown_s": shown_s,
-        "total_s": total_s,
-        "phases": [str(phase) for phase in shares.columns],
-        "shares": [
-            (str(worker), [float(x) for x in row])
-            for worker, row in zip(shares.index, shares.values, strict=True)
-        ],
-    }
 
 
 def _excess(pcc: pd.DataFrame | None, gallery: Gallery) -> Shown | None:

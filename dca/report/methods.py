@@ -22,6 +22,19 @@ def methods_text(
     provenance : mapping
         From `dca.provenance.collect`.
     """
+    # Plain text: the page escapes it when it shows it.
+    text = _render("methods.txt", config, runs, provenance)
+    return [" ".join(paragraph.split()) for paragraph in text.split("\n\n") if paragraph.strip()]
+
+
+def references(config: Mapping[str, Any], runs: Sequence[RunResults], provenance: Mapping[str, Any]) -> str:
+    """BibTeX of what the methods rest on, as they were set; parameters as `methods_text`."""
+    return _render("references.txt", config, runs, provenance)
+
+
+def _render(
+    template: str, config: Mapping[str, Any], runs: Sequence[RunResults], provenance: Mapping[str, Any]
+) -> str:
     facts = {
         "subjects": len({run.subject for run in runs}),
         "held_out": len({run.subject for run in runs if run.run.get("split") == "validation"}),
@@ -30,7 +43,4 @@ def methods_text(
         "trs": sorted({float(run.run["tr"]) for run in runs}),
         "volumes": sorted({int(run.run["volumes"]) for run in runs}),
     }
-    template = environment().get_template("methods.txt")
-    # Plain text: the page escapes it when it shows it.
-    text = template.render(config=config, facts=facts, provenance=provenance)
-    return [" ".join(paragraph.split()) for paragraph in text.split("\n\n") if paragraph.strip()]
+    return environment().get_template(template).render(config=config, facts=facts, provenance=provenance)

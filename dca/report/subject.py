@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from dca import provenance as origin
+from dca.decompose.settings import setups as decompose_setups
 from dca.preprocess.limits import reasons_to_exclude
 from dca.preprocess.template import template_on
 from dca.report import charts, verdicts
@@ -24,6 +25,25 @@ from dca.report.results import Folder, RunResults, records
 from dca.report.slices import Z_THRESHOLD, Volume, draw_mask
 
 SETUPS = ("raw", "dca")
+# Columns of the comparison that the page shows, in its order.
+COMPARED = {
+    "p": "p",
+    "p_corrected": "p, corrected over events",
+    "excess": "Excess",
+    "heldout_pcc": "Held-out PCC",
+    "heldout_p": "Held-out p",
+    "heldout_r": "Held-out map r",
+    "heldout_r_p": "Held-out map p",
+    "others_r": "Map r with others",
+    "others_r_p": "p with others",
+    "pcc": "|PCC|, uncorrected",
+    "null_mean": "Null mean",
+    "null_p95": "Null p95",
+    "surrogates": "Surrogates",
+    "atom": "Atom",
+    "spatial_r": "Spatial r",
+    "dice": "Dice",
+}
 EDGE = 0.05  # of the template's white matter: what is darker is blur around its brain
 
 
@@ -78,6 +98,7 @@ def write_subject(
                 *_task_verdicts(kept),
             ],
             sections=sections,
+            columns=COMPARED,
             data=gallery.data,
             fd_threshold=charts.FD_THRESHOLD,
             z_threshold=Z_THRESHOLD,
@@ -110,21 +131,29 @@ def _results(run: RunResults, config: Mapping[str, Any], gallery: Gallery) -> di
     glm = run.summary("glm") if run.events else None
     contrasts = [name for name in (glm or {}).get("maps", {}) if name not in run.events]
     contrasts = contrasts or list(config.get("glm", {}).get("contrasts") or {})
+    setups = decompose_setups(config["decompose"])
     return {
         "signals": run.signals,
         "names": run.events,
         "key": key_figure(run, gallery) if run.events else None,
         "glm": glm,
         "contrasts": contrast_maps(run, contrasts, gallery),
-        "comparison": None if run.comparison is None else run.comparison.to_dict("records"),
-        "decompositions": {setup: run.summary(f"decompose/{setup}") for setup in SETUPS},
-        "components": _components(run, gallery),
+        "comparison": _comparison(run),
+        "decompositions": {setup: run.summary(f"decompose/{setup}") for setup in setups},
+        "components": _components(run, setups, gallery),
     }
 
 
-def _components(run: RunResults, gallery: Gallery) -> dict[str, Data]:
+def _comparison(run: RunResults) -> list[dict[str, Any]] | None:
+    if run.comparison is None:
+        return None
+    table = run.comparison.assign(excess=run.comparison["pcc"] - run.comparison["null_mean"])
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+
+
+def _components(run: RunResults, setups: Sequence[str], gallery: Gallery) -> dict[str, Data]:
     """Setup to the data of its atoms."""
-    found = {setup: add_components(run, setup, gallery) for setup in SETUPS}
+    found = {setup: add_components(run, setup, gallery) for setup in setups}
     return {setup: data for setup, data in found.items() if data is not None}
 
 

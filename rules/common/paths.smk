@@ -91,14 +91,20 @@ def compare_files():
 
 
 def report_files():
-    """The index and one page per subject, with what lies beside them."""
-    pages = ["report/index", *(f"report/{subject}" for subject in SUBJECTS)]
+    """The index, the training and one page per subject, with what lies beside them."""
+    pages = ["report/index", "report/training", *(f"report/{subject}" for subject in SUBJECTS)]
     return [file for page in pages for file in (result(f"{page}.html"), *files_beside(page).values())]
 
 
 def files_beside(page):
     """The folder with what a page of the report loads; none where it holds all itself."""
     return {} if config["report"]["single_file"] else {"files": directory(result(f"{page}_files"))}
+
+
+def scaling_tables():
+    """What the benchmarks of the training left in the clone, as far as they were run."""
+    tables = [settings.ROOT / f"benchmarks/results/{name}.tsv" for name in ("scaling", "equal-loss")]
+    return [str(table) for table in tables if table.is_file()]
 
 
 def run_record(field):

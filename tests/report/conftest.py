@@ -19,7 +19,7 @@ from dca.compare.group import gather
 from dca.compare.run import COLUMNS as COMPARE_COLUMNS
 from dca.files import write_json, write_tsv
 from dca.inputs.run import Run
-from dca.report import write_index, write_subject
+from dca.report import write_index, write_subject, write_training
 from dca.report.picture import Picture
 from dca.signals import write_shard
 from dca.train.history import HISTORY, TIMELINE
@@ -50,10 +50,12 @@ class Study:
     runs: list[Run]
 
     def write(self, name: str, out: Path | None = None) -> Path:
-        """Write one page, ``index`` or a subject's, by default into the results."""
+        """Write one page, ``index``, ``training`` or a subject's, by default into the results."""
         out = out or self.results / "report" / f"{name}.html"
         if name == "index":
             write_index(out, self.runs, self.results, self.config, PROVENANCE)
+        elif name == "training":
+            write_training(out, self.results, self.config, PROVENANCE, self.results / "benchmarks")
         else:
             write_subject(out, name, self.runs, self.results, self.config, PROVENANCE)
         return out
@@ -69,7 +71,7 @@ def fabricate_fixture() -> Callable[..., Study]:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """Subjects 01 and 02 with a task, subject 03 at rest, and their report. Not to be changed."""
     study = _fabricate(tmp_path_factory.mktemp("finished") / "results")
-    for name in ("index", *sorted({run.subject for run in study.runs})):
+    for name in ("index", "training", *sorted({run.subject for run in study.runs})):
         study.write(name)
     return study
 
@@ -90,9 +92,9 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Study:
 def sketched(small: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
     """A study of one's own with one event, whose pictures are not drawn: for tests of text."""
     sketch = Picture(b"", 1, 1, "a sketch")
-    for name in ("motion", "motion_overview", "losses", "filters", "time_courses", "excess"):
+    for name in ("motion", "motion_overview", "time_courses", "excess"):
         monkeypatch.setattr(f"dca.report.charts.draw_{name}", lambda *_: sketch)
-    monkeypatch.setattr("dca.report.charts.draw_timeline", lambda *_: (sketch, 1.0))
+    monkeypatch.setattr("dca.report.training_charts.draw_losses", lambda *_: sketch)
     monkeypatch.setattr("dca.report.components.Sections.picture", lambda self, *_: np.zeros((*self.size, 3)))
     monkeypatch.setattr("dca.report.events.draw_map", lambda *_: sketch)
     monkeypatch.setattr("dca.report.subject.draw_mask", lambda *_, **__: sketch)
@@ -119,6 +121,7 @@ def _fabricate(results: Path, events: tuple[str, ...] = EVENTS) -> Study:
     tables = [results / "compare" / "runs" / f"{run.run_id}.tsv" for run in runs if run.events]
     gather(tables, results / "compare" / "pcc.tsv", results / "compare" / "group.tsv")
     _write_training(results / "train", np.random.default_rng(9))
+    _write_scaling(results / "benchmarks")
     return Study(results, config, runs)
 
 
@@ -242,6 +245,8 @@ def _write_training(folder: Path, rng: np.random.Generator) -> None:
             "worker": steps % 2,
             "time_s": 0.4 * steps,
             "loss": loss,
+            "samples": 100 * steps,
+            "staleness": rng.poisson(1, len(steps)),
             "split": "train",
         }
     )
@@ -266,7 +271,19 @@ def _write_training(folder: Path, rng: np.random.Generator) -> None:
     kernels = np.stack([np.cos(0.05 * f * lag) * np.exp(-((lag / 7) ** 2)) for f in range(32)], axis=-1)
     with h5py.File(folder / "model" / "model.weights.h5", "w") as file:
         file["encoder/conv1d/vars/0"] = kernels[:, None, :].astype(np.float32)
-        file["encoder/conv1d_1/vars/0"] = np.zeros((9, 32, 64), np.float32)
+        file["encoder/conv1d_1/vars/0"] = rng.standard_normal((9, 32, 64)).astype(np.float32)
+        file["encoder/dense/vars/0"] = np.zeros((8, 8), np.float32)
+
+
+def _write_scaling(folder: Path) -> None:
+    rows = [
+        {"workers": workers, "servers": 1, "overlap": overlap, "compute_s": length, "speedup": 0.9 * workers}
+        for workers in (1, 4, 13) for overlap in (False, True) for length in (0.5, 1.0)
+    ]  # fmt: skip
+    write_tsv(folder / "scaling.tsv", pd.DataFrame(rows), {})
+    row = {"mode": "downpour", "workers": 2, "warmup": True, "target": 3, "reached": "3 of 3"}
+    ratios = {"speedup": 0.6, "updates_ratio": 1.4, "rows_ratio": 1.4}
+    write_tsv(folder / "equal-loss.tsv", pd.DataFrame([{**row, **ratios}]), {})
 
 
 def _save(path: Path, data: np.ndarray) -> None:

@@ -5,11 +5,12 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 pytestmark = pytest.mark.browser
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-PAGES = ("index", "01", "03")
+PAGES = ("index", "training", "01", "03")
 
 # Every image has loaded and has a size.
 UNSEEN = """
@@ -101,6 +102,17 @@ def test_page_fits_and_can_be_read(visit, pages, name, width, scheme) -> None:
     assert page.evaluate(FAINT) == []
 
 
+@pytest.mark.parametrize("name", ["index", "training", "01"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(visit, pages, name, scheme) -> None:
+    page = visit(pages[name], 375, scheme)
+    if name == "01":
+        page.locator(".browser").first.scroll_into_view_if_needed()
+        page.locator(".thumbs button").nth(11).wait_for(state="attached")
+    found = Axe().run(page).response["violations"]
+    assert [(rule["id"], rule["impact"], rule["nodes"][0]["html"][:200]) for rule in found] == []
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_every_image_loads_and_has_a_size(visit, pages, name) -> None:
     page = visit(pages[name])
@@ -129,7 +141,7 @@ def test_keyboard_reaches_links_and_scrolls_wide_parts(visit, pages) -> None:
     page = visit(pages["index"], width=375)
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
-    region = page.get_by_role("region", name="Runs", exact=True).last
+    region = page.get_by_role("region", name="Table of runs")
     region.focus()
     page.keyboard.press("ArrowRight")
     page.wait_for_function("element => element.scrollLeft > 0", arg=region.element_handle())

@@ -11,7 +11,8 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from dca.errors import ImageError, InputError, ModelError
-from dca.report.filters import first_layer_filters
+from dca.report.filter_charts import responses
+from dca.report.filters import encoder_filters
 from dca.report.picture import shrink_png
 from dca.report.results import Folder, RunResults, read_volume, records
 from dca.report.slices import Scale, Volume, atom_scale, draw_map, in_mm, peak, z_scale
@@ -79,9 +80,9 @@ def test_one_volume_of_a_map_file_is_found_by_event_and_turned(finished) -> None
 
 
 def test_filters_are_read_as_stored(finished) -> None:
-    filters, tr = first_layer_filters(finished.results / "train" / "model")
-    assert filters.shape == (21, 32) and tr == 0.72
-    np.testing.assert_allclose(filters[10], 1, rtol=1e-6)
+    filters, tr = encoder_filters(finished.results / "train" / "model")
+    assert [layer.shape for layer in filters] == [(21, 1, 32), (9, 32, 64)] and tr == 0.72
+    np.testing.assert_allclose(filters[0][10], 1, rtol=1e-6)
 
 
 def test_filters_are_those_of_the_model(tmp_path) -> None:
@@ -93,14 +94,24 @@ def test_filters_are_those_of_the_model(tmp_path) -> None:
         )
     )
     save_model(model, tmp_path, {"tr": 2.0})
-    filters, tr = first_layer_filters(tmp_path)
-    np.testing.assert_array_equal(filters, model.encoder[0].get_weights()[0][:, 0, :])
-    assert tr == 2.0
+    filters, tr = encoder_filters(tmp_path)
+    assert tr == 2.0 and len(filters) == 2
+    for layer, kernel in zip(model.encoder, filters, strict=False):
+        np.testing.assert_array_equal(layer.get_weights()[0], kernel)
 
 
 def test_what_is_no_model_is_one_line(tmp_path) -> None:
     with pytest.raises(ModelError):
-        first_layer_filters(tmp_path)
+        encoder_filters(tmp_path)
+
+
+def test_the_response_of_a_rhythm_peaks_at_its_frequency() -> None:
+    tr = 0.5
+    lag = np.arange(40) * tr
+    frequency, gain = responses(np.cos(2 * np.pi * 0.25 * lag)[:, None], tr)
+    assert frequency[-1] == pytest.approx(1 / (2 * tr))
+    assert frequency[gain[:, 0].argmax()] == pytest.approx(0.25, abs=0.01)
+    assert gain[:, 0].max() == pytest.approx(20, rel=0.05)
 
 
 def test_what_is_no_image_is_one_line(tmp_path) -> None:

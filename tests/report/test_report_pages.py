@@ -17,7 +17,9 @@ import pytest
 from PIL import Image
 
 from dca.errors import OutputError
-from dca.files import read_json, read_tsv, write_json
+from dca.files import read_json, read_tsv, write_json, write_tsv
+from dca.report.costs import read_costs
+from dca.report.results import Folder
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -69,7 +71,11 @@ def test_pages_hold_their_sections_images_and_links(finished, pages) -> None:
     assert {"summary", "runs", "motion", "training", "comparison", "methods", "notes", "settings"} <= set(
         index.ids
     )
-    assert len(index.images) == 5  # motion, losses, filters, timeline, excess
+    assert len(index.images) == 3  # motion, losses, excess
+    training = Parsed(pages["training"])
+    assert {"loss", "workers", "filters", "scaling", "numbers", "notes"} <= set(training.ids)
+    # losses, timeline, staleness, throughput, filters, their gains, a deeper layer, scaling
+    assert len(training.images) == 8
     for run in finished.runs:
         assert f"{run.subject}.html" in index.addresses
         assert f"{run.subject}.html#{run.run_id}" in index.addresses
@@ -165,7 +171,7 @@ def test_bare_pcc_is_always_called_uncorrected(pages) -> None:
 def test_same_input_same_pages_wherever_the_results_lie(finished, pages, tmp_path) -> None:
     shutil.copytree(finished.results, tmp_path / "elsewhere")
     moved = dataclasses.replace(finished, results=tmp_path / "elsewhere")
-    for name in ("index", "03"):
+    for name in ("index", "training", "03"):
         again = moved.write(name, tmp_path / "again" / f"{name}.html")
         assert again.read_bytes() == pages[name].read_bytes()
 
@@ -189,6 +195,8 @@ def test_resting_state_is_said(pages) -> None:
         ("signals", "01", "Signals: not run."),
         ("signals", "index", "0 of 3 in"),
         ("train", "index", "Training: not run."),
+        ("train", "training", "Timeline: not run."),
+        ("benchmarks", "training", "Time to equal loss: not run."),
         ("decompose", "01", "Dictionary of dca: not run."),
         ("glm", "01", "GLM: not run."),
         ("compare", "01", "Comparison: not run."),
@@ -210,7 +218,7 @@ def test_maps_of_atoms_are_shown_without_a_comparison_and_without_a_glm(sketched
     assert "the peak of the dca map" in parsed.text
 
 
-@pytest.mark.parametrize("page", ["index", "01"])
+@pytest.mark.parametrize("page", ["index", "training", "01"])
 def test_nothing_run_yet(sketched, page) -> None:
     shutil.rmtree(sketched.results)
     assert "None were recorded." in Parsed(sketched.write(page)).text
@@ -322,3 +330,40 @@ def test_unwritable_place_is_one_line(sketched, tmp_path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
         sketched.write("03", tmp_path / "file" / "03.html")
+
+
+def test_time_and_memory_are_summed_by_step_and_not_of_the_report(sketched) -> None:
+    folder = sketched.results / "benchmarks"
+    assert "No job of the workflow left its measures" in Parsed(sketched.write("index")).text
+    for name, seconds, memory in (
+        ("preprocess/sub-01_task-motor.motion", 2.0, "300"),
+        ("preprocess/sub-02_task-motor.motion", 5.5, "-"),
+        ("decompose/raw/sub-01_task-motor", 1.0, "90"),
+        ("train", 60.0, "1500"),
+        ("report/01", 77.0, "1"),
+    ):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.tsv").write_text(f"s\tmax_rss\tcpu_time\n{seconds}\t{memory}\t1.5\n")
+    costs = {cost.step: cost for cost in read_costs(Folder(sketched.results))}
+    assert list(costs) == ["decompose/raw", "preprocess › motion", "train"]
+    motion = costs["preprocess › motion"]
+    assert (motion.jobs, motion.wall_s, motion.longest_s, motion.memory_mb) == (2, 7.5, 5.5, 300)
+    assert "preprocess › motion" in Parsed(sketched.write("index")).text
+
+
+def test_references_follow_the_settings(sketched) -> None:
+    first = Parsed(sketched.write("index")).text
+    sketched.config["train"].update(mode="single", optimizer="adam")
+    second = Parsed(sketched.write("index")).text
+    assert "dean2012" in first and "duchi2011" in first
+    assert "dean2012" not in second and "duchi2011" not in second and "makkie2019" in second
+
+
+def test_columns_of_the_comparison_that_are_not_there_were_not_run(sketched) -> None:
+    table = sketched.results / "compare" / "runs" / f"{sketched.runs[0].run_id}.tsv"
+    rows = read_tsv(table, dtype={"subject": str})
+    without = rows.drop(columns=["heldout_pcc"], errors="ignore")
+    write_tsv(table, without, {})
+    assert "not run" in Parsed(sketched.write("01")).text
+    write_tsv(table, without.assign(heldout_pcc=0.125), {})
+    assert "+0.125" in Parsed(sketched.write("01")).text

@@ -54,7 +54,7 @@ def test_every_file_of_the_contract_is_there(study):
     names = [name.format(run) for run in runs for name in per_run]
     names += [f"train/{name}" for name in ("model/card.json", "model/model.weights.h5", "summary.json")]
     names += ["train/history.tsv", "train/timeline.tsv", "compare/pcc.tsv", "compare/group.tsv"]
-    names += [f"report/{name}.html" for name in ("index", "01", "02")]
+    names += [f"report/{name}.html" for name in ("index", "training", "01", "02")]
     assert [name for name in names if not (study.results / name).is_file()] == []
 
 
@@ -157,7 +157,7 @@ def test_other_limits_of_motion_rebuild_the_pages_alone(study):
     study.configure(preprocess={"limits": {"mean_fd_mm": 0.01}})
     planned = study.planned()
     study.configure()
-    assert planned == pages("01", "02", "index")
+    assert planned == pages("01", "02", "index", "training")
 
 
 @pytest.fixture(scope="module")
