@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +44,7 @@ def extract(
 
     The image is read once, volume by volume, and unpacked in a thread of its own; besides one float32
     array of all in-mask values, memory is small. Mean and standard deviation (over T, not T - 1) are
-    computed in float64.
+    summed up in float64 on the way.
 
     Parameters
     ----------
@@ -64,7 +66,7 @@ def extract(
     length : int, optional
         Number of volumes to keep from the start; all by default.
     threads : int
-        Threads that normalise the series. Their number changes no bit of the result.
+        Threads that normalise the series while others are written. Their number changes no bit of the result.
 
     Returns
     -------
@@ -91,47 +93,42 @@ def extract(
     order = np.random.default_rng([seed, *run_id.encode()])
     with ThreadPoolExecutor(max(threads, 1)) as pool:
         checksums = [pool.submit(checksum, path) for path in (bold, mask)]
-        voxel, series = _in_mask_series(image, inside, kept, order)
-        mean, std, reasons = _normalise(series, pool)
-        source_sha256, mask_sha256 = (checksum.result() for checksum in checksums)
-    excluded = {name: int(found.sum()) for name, found in reasons.items()}
-    usable = ~np.logical_or.reduce(list(reasons.values()))
-    if not usable.any():
-        worst = max(excluded, key=lambda name: excluded[name])
-        raise ImageError(
-            bold,
-            f"has no usable voxel inside the mask {mask}: {excluded[worst]} of {len(voxel)} are {worst}",
-            "check both",
+        voxel, series, moments = _in_mask_series(image, inside, kept, order)
+        mean, std, reasons = moments.statistics()
+        excluded = {name: int(found.sum()) for name, found in reasons.items()}
+        usable = np.flatnonzero(~np.logical_or.reduce(list(reasons.values())))
+        _refuse_empty(usable, excluded, bold, mask)
+        for name, count in excluded.items():
+            if count:
+                logger.warning(
+                    "%s: %d of %d in-mask voxels are %s and left out", run_id, count, len(voxel), name
+                )
+        write_shard(
+            out,
+            _normalised(series, usable, mean, std, pool, max(threads, 1)),
+            length=kept,
+            voxel=voxel[usable],
+            mean=mean[usable],
+            std=std[usable],
+            attributes={
+                "run_id": run_id,
+                "subject": subject,
+                "tr": float(tr),
+                "affine": image.affine.astype(np.float64),
+                "shape": np.array(image.shape[:3], dtype=np.int64),
+                "space": space,
+                "seed": int(seed),
+                "source": str(bold),
+                "mask": str(mask),
+                "source_sha256": checksums[0].result(),
+                "mask_sha256": checksums[1].result(),
+                "preprocessing": dict(preprocessing),
+                "excluded": excluded,
+            },
         )
-    for name, count in excluded.items():
-        if count:
-            logger.warning("%s: %d of %d in-mask voxels are %s and left out", run_id, count, len(voxel), name)
-    write_shard(
-        out,
-        _rows(series, usable),
-        length=kept,
-        voxel=voxel[usable],
-        mean=mean[usable],
-        std=std[usable],
-        attributes={
-            "run_id": run_id,
-            "subject": subject,
-            "tr": float(tr),
-            "affine": image.affine.astype(np.float64),
-            "shape": np.array(image.shape[:3], dtype=np.int64),
-            "space": space,
-            "seed": int(seed),
-            "source": str(bold),
-            "mask": str(mask),
-            "source_sha256": source_sha256,
-            "mask_sha256": mask_sha256,
-            "preprocessing": dict(preprocessing),
-            "excluded": excluded,
-        },
-    )
     return {
         "run_id": run_id,
-        "n_voxels": int(usable.sum()),
+        "n_voxels": len(usable),
         "length": kept,
         "in_mask": len(voxel),
         "excluded": excluded,
@@ -139,51 +136,87 @@ def extract(
     }
 
 
+def _refuse_empty(
+    usable: np.ndarray, excluded: Mapping[str, int], bold: str | Path, mask: str | Path
+) -> None:
+    if not usable.size:
+        worst = max(excluded, key=lambda name: excluded[name])
+        of = f"{excluded[worst]} of {sum(excluded.values())} are {worst}"
+        raise ImageError(bold, f"has no usable voxel inside the mask {mask}: {of}", "check both")
+
+
 def _in_mask_series(
     image: nib.Nifti1Image, inside: np.ndarray, length: int, order: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, _Moments]:
     """Flat C-order indices (N,) and float32 series (T, N) of the in-mask voxels, in random order."""
     voxel = order.permutation(np.flatnonzero(inside.ravel(order="F")))
     series = np.empty((length, len(voxel)), dtype=np.float32)
+    moments = _Moments(len(voxel))
     source = tqdm(volumes(image, length), total=length, desc="signals", unit="volume")
     for row, volume in zip(series, source, strict=True):
         # A volume fits into the cache, the series do not: here the random order costs least.
         np.take(volume.ravel(order="F"), voxel, out=row, mode="clip")
+        moments.add(row)
     places = np.unravel_index(voxel, inside.shape, order="F")
-    return np.ravel_multi_index(places, inside.shape).astype(np.int64), series
+    return np.ravel_multi_index(places, inside.shape).astype(np.int64), series, moments
 
 
-def _normalise(
-    series: np.ndarray, pool: ThreadPoolExecutor
-) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-    """Z-score series (T, N) in place, a block of columns at a time.
+class _Moments:
+    """Mean and standard deviation of N voxels over the volumes seen so far, summed up in float64.
 
-    Returns mean and standard deviation (float64, shape (N,)) and, by reason, which are unusable (bool).
+    The sums are those of the difference to the first volume, so that a large mean costs no digits.
     """
-    length, count = series.shape
-    mean, std = np.zeros(count), np.zeros(count)
-    nonfinite, constant = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool)
 
-    def normalise(part: slice) -> None:
-        block = series[:, part].astype(np.float64)
-        nonfinite[part] = ~np.isfinite(block).all(axis=0)
-        block[:, nonfinite[part]] = 0
-        mean[part] = block.mean(axis=0)
-        block -= mean[part]
-        std[part] = np.sqrt(np.einsum("tn,tn->n", block, block) / length)
-        constant[part] = ~nonfinite[part] & (std[part] <= CONSTANT * np.abs(mean[part]))
-        np.divide(block, std[part], out=series[:, part], where=std[part] > 0, casting="same_kind")
+    def __init__(self, count: int) -> None:
+        self._seen = 0
+        self._origin = np.zeros(count)
+        self._sum, self._squares, self._change = np.zeros(count), np.zeros(count), np.empty(count)
 
-    for _ in pool.map(normalise, _parts(count, length)):
-        pass
-    return mean, std, {"non-finite": nonfinite, "constant": constant}
+    def add(self, values: np.ndarray) -> None:
+        """Count one more volume, float32, shape (N,)."""
+        if not self._seen:
+            self._origin[:] = np.where(np.isfinite(values), values, 0)
+        self._seen += 1
+        with np.errstate(invalid="ignore"):  # a non-finite value makes its sums non-finite
+            np.subtract(values, self._origin, out=self._change)
+            self._sum += self._change
+            self._squares += np.square(self._change, out=self._change)
+
+    def statistics(self) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+        """Mean and standard deviation (float64, shape (N,)) and, by reason, which are unusable (bool)."""
+        nonfinite = ~(np.isfinite(self._sum) & np.isfinite(self._squares))
+        with np.errstate(invalid="ignore"):
+            offset = self._sum / self._seen
+            mean = self._origin + offset
+            std = np.sqrt(np.maximum(self._squares / self._seen - offset**2, 0))
+        constant = ~nonfinite & (std <= CONSTANT * np.abs(mean))
+        return mean, std, {"non-finite": nonfinite, "constant": constant}
 
 
-def _rows(series: np.ndarray, usable: np.ndarray) -> Iterator[np.ndarray]:
-    """Blocks of rows (rows, T) of the usable series (T, N)."""
-    kept = slice(None) if usable.all() else np.flatnonzero(usable)
-    for part in _parts(int(usable.sum()), len(series)):
-        yield np.ascontiguousarray(series[:, part if isinstance(kept, slice) else kept[part]].T)
+def _normalised(
+    series: np.ndarray,
+    usable: np.ndarray,
+    mean: np.ndarray,
+    std: np.ndarray,
+    pool: ThreadPoolExecutor,
+    ahead: int,
+) -> Iterator[np.ndarray]:
+    """Blocks of rows (rows, T), float32, of the usable ones among the series (T, N), some computed ahead."""
+    whole = len(usable) == series.shape[1]
+
+    def block(part: slice) -> np.ndarray:
+        chosen = part if whole else usable[part]
+        values = series[:, chosen].T.astype(np.float64)
+        values -= mean[chosen, None]
+        values /= std[chosen, None]
+        return values.astype(np.float32, order="C")
+
+    parts = _parts(len(usable), len(series))
+    pending = deque(pool.submit(block, part) for part in islice(parts, ahead + 1))
+    while pending:
+        done = pending.popleft().result()
+        pending.extend(pool.submit(block, part) for part in islice(parts, 1))
+        yield done
 
 
 def _parts(count: int, length: int) -> Iterator[slice]:
