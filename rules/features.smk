@@ -1,6 +1,10 @@
 # The hidden layer's states of every voxel.
 
 
+# A dictionary of all training runs lies between their features and what follows from it.
+ENCODE_GROUP = "features" if "dca-group" in SETUPS else "dca"
+
+
 rule encode:
     input:
         **MODEL,
@@ -12,7 +16,7 @@ rule encode:
     benchmark:
         benchmark_file("features/{run_id}")
     group:
-        "dca"
+        ENCODE_GROUP
     conda:
         "../envs/dca.yaml"
     threads: 1

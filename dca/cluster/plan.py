@@ -81,8 +81,8 @@ def plan(
         row = _training(members, size, config, gpu_rate) if name == "train" else _group(members, size)
         count = 1 if name == "train" else size.runs
         rows.append({"group": name, "slurm_jobs": -(-count // groups.get(str(name), 1)), **row})
-    # Pages, the sums of GLM maps, the table of all runs, training's page and index: short, not counted.
-    pages = -(-size.subjects // groups.get("report", 1)) + 4
+    # Pages, the table of all runs, training's page and index: short, not counted.
+    pages = -(-size.subjects // groups.get("report", 1)) + 3
     rows.append({"group": "report", "slurm_jobs": pages, **dict.fromkeys(COUNTED, 0.0)})
     table = pd.DataFrame(rows).set_index("group")
     total = table.sum()

@@ -29,13 +29,17 @@ MEASURES = {
     "dice": "same run, descriptive",
 }
 
+# benchmarks/calibration.py: runs without task follow the order that a group dictionary was learnt with.
+VOID = "void if all runs share one order"
+
 GROUP_COLUMNS = {
     "split": "Subjects counted: validation (not seen in training), train, or all",
     "event": f"Event type, or {OVERALL}: each subject's mean over its events",
     "measure": "pcc_excess: pcc less null_mean; pcc_excess_sd: the same in null_sd; heldout_r_excess, "
     "others_r_excess: heldout_r, others_r less their null; heldout_pcc, pcc, spatial_r, dice: as in pcc.tsv",
-    "status": "against null, held out, other runs: may be judged by; uncorrected: biased by selection; same "
-    "run, descriptive: the atoms were chosen by the design that made the GLM map",
+    "status": "against null, held out, other runs: may be judged by; void if all runs "
+    "share one order: the group dictionary knows it, and finds it where there is no task; uncorrected: "
+    "biased by selection; same run, descriptive: the atoms were chosen by the design that made the GLM map",
     "setup": "Setup that is compared",
     "reference": "Setup it is compared with",
     "n": "Subjects with both",
@@ -110,9 +114,16 @@ def compare_setups(runs: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
                     reference = REFERENCES.get(setup, "raw")
                     pairs = table.reindex(columns=[setup, reference]).dropna()
                     if len(pairs):
-                        key = (split, event, measure, status, setup, reference)
+                        own = _status(setup, status)
+                        key = (split, event, measure, own, setup, reference)
                         rows.append((*key, *_paired(pairs.to_numpy(float), key, seed)))
     return pd.DataFrame(rows, columns=list(GROUP_COLUMNS))
+
+
+def _status(setup: str, status: str) -> str:
+    """What a measure of a setup may be used for."""
+    same_run = status in ("against null", "held out", "held out, against null")
+    return VOID if setup.endswith("-group") and same_run else status
 
 
 def _splits(runs: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -1,4 +1,5 @@
 # Which files a stage or a target consists of.
+from dca.compare.others import is_common
 from dca.inputs import hcp
 from dca.preprocess import limits
 
@@ -191,14 +192,15 @@ def compare_input(wildcards):
     """The dictionaries of a run in all setups, and its GLM."""
     run = RUNS[wildcards.run_id]
     folders = [f"decompose/{setup}/{run.run_id}" for setup in SETUPS]
-    return {
+    # Only where runs lie on one another does the comparison of one follow from the others.
+    others = {"sums": result("compare/z_sums.h5")} if is_common(run_space(wildcards)) else {}
+    return others | {
         "shard": result("signals/{run_id}.h5"),
         "events": str(run.events_file),
         "dictionaries": [result(f"{folder}/dictionary.tsv") for folder in folders],
         "coefficients": [result(f"{folder}/coefficients.npz") for folder in folders],
         "confounds": result("preprocess/{run_id}/confounds.tsv"),
         "design": result("glm/{run_id}/design.tsv"),
-        "sums": result("compare/z_sums.h5"),
         "maps": [result(f"glm/{run.run_id}/{event}_z.nii.gz") for event in run.events],
     }
 

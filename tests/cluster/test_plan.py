@@ -39,7 +39,7 @@ def test_jobs_hours_memory_and_disk_follow_from_the_costs(costs):
     size = Size(subjects=10, runs=20, training_runs=15, voxels=125_000, volumes=200)  # 0.1 GB a run
     table = plan(size, load(), {"preprocess": 8, "report": 10})
     assert table["slurm_jobs"].to_dict() == {
-        "preprocess": 3, "raw": 20, "train": 1, "report": 5, "total": 29,
+        "preprocess": 3, "raw": 20, "train": 1, "report": 4, "total": 28,
     }  # fmt: skip
     hours = table["core_hours"] * 3600
     assert hours["preprocess"] == pytest.approx(20 * (15 + 120 * 0.1))

@@ -202,6 +202,17 @@ def test_overall_means_count_events_that_all_setups_have():
     assert overall["difference"] == pytest.approx(0.1)
 
 
+def test_group_dictionaries_are_compared_with_one_another_and_said_to_know_the_order():
+    table = pd.DataFrame([*rows("01", 0.1), *rows("02", 0.2)])
+    group = table.assign(setup=table["setup"] + "-group")
+    found = compare_setups(pd.concat([table, group])).set_index(["split", "event", "measure", "setup"])
+    row = found.loc["all", "a", "pcc_excess", "dca-group"]
+    assert row["reference"] == "raw-group" and row["status"] == "void if all runs share one order"
+    assert found.loc[("all", "a", "pcc_excess", "raw-group"), "reference"] == "raw"
+    assert found.loc[("all", "a", "pcc_excess", "dca"), "status"] == "against null"
+    assert found.loc[("all", "a", "pcc", "dca-group"), "status"] == "uncorrected"
+
+
 def test_one_setup_has_nothing_to_be_compared_with():
     only = pd.DataFrame([row for row in rows("01", 0.1) if row["setup"] == "raw"])
     assert compare_setups(only).empty

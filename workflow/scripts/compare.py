@@ -13,7 +13,7 @@ with job(snakemake.log[0], snakemake.threads):
         glm=Path(snakemake.input.design).parent,
         decompositions=dict(zip(snakemake.params.setups, folders, strict=True)),
         split=snakemake.params.split,
-        sums=snakemake.input.sums,
+        sums=snakemake.input.get("sums"),
         volumes=snakemake.params.volumes,
         hrf=snakemake.params.hrf,
         highpass_s=snakemake.params.highpass_s,
