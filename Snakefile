@@ -17,6 +17,7 @@ include: "rules/common/anatomy.smk"
 include: "rules/common/fsl.smk"
 include: "rules/common/steps.smk"
 include: "rules/common/resources.smk"
+include: "rules/common/planning.smk"
 include: "rules/common/groups.smk"
 include: "rules/common/group_jobs.smk"
 
