@@ -47,6 +47,7 @@ rule all:
         report_files(),
         compare_files(),
         denoised_files,
+        demo_files(),
 
 
 rule preprocess:

@@ -1,12 +1,13 @@
 """Measure the data path on a run of HCP's size.
 
-    python benchmarks/scale.py [--parts extraction] [--repeat 3] [--folder kept]
+    python benchmarks/scale.py [--parts extraction reading encoding] [--repeat 3] [--folder kept]
         [--shape 91 109 91 284] [--voxels 201218] [--out benchmarks/results]
 
 Writes <out>/scale_<part>.tsv. Every measurement runs in a process of its own, with its files in the page
 cache; `seconds` is the shortest of the repeats, and the rest is of that one: `cpu_s`, the CPU time;
 `peak_mb`, the largest resident memory; `grown_x`, by how much it grew over that of the libraries, in units
-of the run's in-mask series as float32. `ratio` is the speed in units of that of the first row.
+of the run's in-mask series as float32. `ratio` is the speed in units of that of the first row. Encoding and
+the training step are timed after a first call, which compiles them, and their ratio is that of series per s.
 """
 
 import argparse
@@ -25,9 +26,11 @@ import pandas as pd
 
 from dca.inputs.stream import unpacked
 from dca.preprocess.series import SeriesWriter
-from dca.signals import extract
+from dca.signals import Shard, extract, write_shard
 
 TR = 0.72
+THREADS = 2
+ROWS = 8192  # that are encoded
 BUFFER = 2**22
 
 
@@ -87,7 +90,7 @@ def drain(stream: object) -> None:
         pass
 
 
-def extract_shard(folder: Path, threads: int = 2) -> None:
+def extract_shard(folder: Path, threads: int = THREADS) -> None:
     """Write the shard, as the rule does."""
     named = {"run_id": "sub-01", "subject": "01", "tr": TR, "space": None, "seed": 0, "preprocessing": {}}
     files = (folder / name for name in ("bold.nii.gz", "mask.nii.gz", "run.h5"))
@@ -104,7 +107,70 @@ def nilearn_masker(folder: Path) -> None:
         file["signals"] = series.T
 
 
-def measure(work: Callable[[Path], None], folder: Path, repeat: int) -> dict[str, float]:
+def read_file(folder: Path) -> None:
+    """Read the file of the shard from its first byte to its last."""
+    with open(folder / "run.h5", "rb", buffering=0) as stream:
+        drain(stream)
+
+
+def read_blocks(folder: Path) -> None:
+    """Read the shard as GLM, encoding and decomposition do."""
+    with Shard(folder / "run.h5") as shard:
+        for _ in shard.blocks():
+            pass
+
+
+def read_batches(folder: Path) -> None:
+    """Read the shard as a worker does, in batches of 1600, while it does nothing else."""
+    from dca.train.agenda import Agenda
+    from dca.train.data import RowStream
+
+    with Shard(folder / "run.h5") as shard:
+        rows, length = shard.n_voxels, shard.length
+    for _ in RowStream([folder / "run.h5"], Agenda((((0, rows),),)), 1600, 1, (0, 0), length):
+        pass
+
+
+def training_steps(folder: Path) -> float:
+    """Compute gradients of batches of 512; seconds for each series."""
+    from dca.model import Architecture
+    from dca.model.autoencoder import build
+    from dca.model.backend import set_threads
+    from dca.train.allocator import keep_memory
+    from dca.train.step import GradientStep
+
+    keep_memory()
+    set_threads(THREADS)
+    with Shard(folder / "few.h5") as shard:
+        batch = shard.read(0, 512)
+    architecture = Architecture.from_config({}, batch.shape[1])
+    step = GradientStep(build(architecture), architecture.penalty)
+    step(batch)
+    begin = time.monotonic()
+    for _ in range(4):
+        step(batch)
+    return (time.monotonic() - begin) / (4 * len(batch))
+
+
+def encode_run(folder: Path) -> float:
+    """Encode a shard with the network of the paper; seconds for each series."""
+    from dca.features import encode
+    from dca.model import Architecture
+    from dca.model.autoencoder import build
+    from dca.model.backend import set_threads
+    from dca.model.storage import save_model
+
+    set_threads(THREADS)
+    with Shard(folder / "few.h5") as shard:
+        rows, length = shard.n_voxels, shard.length
+    save_model(build(Architecture.from_config({}, length)), folder / "model", {})
+    encode(folder / "few.h5", folder / "model", folder / "features.h5", threads=THREADS)
+    begin = time.monotonic()
+    encode(folder / "few.h5", folder / "model", folder / "features.h5", threads=THREADS)
+    return (time.monotonic() - begin) / rows
+
+
+def measure(work: Callable[[Path], float | None], folder: Path, repeat: int) -> dict[str, float]:
     """Time a piece of work in processes of its own; the shortest counts."""
     found = []
     for _ in range(repeat):
@@ -117,11 +183,13 @@ def measure(work: Callable[[Path], None], folder: Path, repeat: int) -> dict[str
     return min(found, key=lambda row: row["seconds"])
 
 
-def _timed(work: Callable[[Path], None], folder: Path, send: object) -> None:
+def _timed(work: Callable[[Path], float | None], folder: Path, send: object) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     begin, cpu = time.monotonic(), time.process_time()
-    work(folder)
+    each = work(folder)
     seconds, cpu = time.monotonic() - begin, time.process_time() - cpu
+    if each is not None:
+        seconds = each
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     send.send({"seconds": seconds, "cpu_s": cpu, "peak_mb": peak, "grown_mb": peak - before})
 
@@ -156,7 +224,43 @@ def table(rows: dict[str, dict[str, float]], folder: Path) -> pd.DataFrame:
     )
 
 
-PARTS = {"extraction": extraction}
+def reading(folder: Path, repeat: int) -> pd.DataFrame:
+    """Bytes of the shard's file, its blocks, and a worker's batches."""
+    if not (folder / "run.h5").exists():
+        extract_shard(folder)
+    works = {"file, 4 MiB at a time": read_file, "blocks of 4096 rows": read_blocks}
+    works["batches of 1600, as a worker"] = read_batches
+    return table({name: measure(work, folder, repeat) for name, work in works.items()}, folder)
+
+
+def encoding(folder: Path, repeat: int) -> pd.DataFrame:
+    """Series per second of training and of encoding, with the network of the paper, on two threads."""
+    if not (folder / "run.h5").exists():
+        extract_shard(folder)
+    with Shard(folder / "run.h5") as shard:
+        columns = {name: getattr(shard, name)[:ROWS] for name in ("voxel", "mean", "std")}
+        named = {name: value for name, value in shard.attributes.items() if name != "schema"}
+        block = shard.read(0, ROWS)
+        write_shard(folder / "few.h5", [block], length=shard.length, attributes=named, **columns)
+    rows = {
+        "training step, batches of 512": measure(training_steps, folder, repeat),
+        "encoding a run, file to file": measure(encode_run, folder, repeat),
+    }
+    first = rows["training step, batches of 512"]["seconds"]
+    return pd.DataFrame(
+        [
+            {
+                "what": name,
+                "series_per_s": f"{1 / row['seconds']:.0f}",
+                "peak_mb": f"{row['peak_mb']:.0f}",
+                "ratio": f"{first / row['seconds']:.2f}",
+            }
+            for name, row in rows.items()
+        ]
+    )
+
+
+PARTS = {"extraction": extraction, "reading": reading, "encoding": encoding}
 
 
 def main() -> None:

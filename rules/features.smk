@@ -23,6 +23,8 @@ rule encode:
     resources:
         mem_mb=mem_mb(2000),
         runtime=runtime(5, 90),
+    params:
+        storage=config["encode"]["storage"],
     script:
         "../workflow/scripts/features.py"
 

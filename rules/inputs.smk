@@ -24,8 +24,6 @@ rule describe_demo:
 
 
 rule simulate_subject:
-    input:
-        description=ancient(str(DEMO / "dataset_description.json")),
     output:
         bold=str(layout.bold_path(DEMO, "{subject}")),
         sidecar=str(layout.sidecar_path(DEMO, "{subject}")),
@@ -41,7 +39,8 @@ rule simulate_subject:
         mem_mb=mem_mb(2000),
         runtime=runtime(5),
     params:
-        options=config["demo"],
+        folder=str(DEMO),
+        options=subject_of_demo(),
         seed=config["seed"],
     script:
         "../workflow/scripts/simulate.py"

@@ -31,5 +31,6 @@ rule extract_signals:
         length=kept_length,
         preprocessing=PREPROCESSING,
         seed=config["seed"],
+        storage=config["signals"]["storage"],
     script:
         "../workflow/scripts/signals.py"

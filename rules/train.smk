@@ -5,34 +5,37 @@
 TRAINED_BY = {
     key: value
     for key, value in config["train"].items()
-    if key not in ("launcher", "hosts", "interface", "checkpoint_s")
+    if key not in ("launcher", "hosts", "interface", "checkpoint_s", "freeze")
 }
 
 
-rule train_model:
-    input:
-        training=per_kept_run("signals/{run_id}.h5", lambda run: run.split == "train"),
-        validation=per_kept_run("signals/{run_id}.h5", lambda run: run.split == "validation"),
-    output:
-        card=result("train/model/card.json"),
-        weights=result("train/model/model.weights.h5"),
-        history=result("train/history.tsv"),
-        timeline=result("train/timeline.tsv"),
-        summary=result("train/summary.json"),
-    log:
-        log_file("train"),
-    benchmark:
-        benchmark_file("train")
-    conda:
-        "../envs/dca.yaml"
-    threads: train_threads
-    resources:
-        mem_mb=mem_mb(2000 + 1500 * (config["train"]["workers"] + config["train"]["servers"])),
-        runtime=runtime(60, 600),
-        attempt=lambda wildcards, attempt: attempt if workflow.remote_exec else 0,
-    params:
-        model=config["model"],
-        train=TRAINED_BY,
-        seed=config["seed"],
-    script:
-        "../workflow/scripts/train.py"
+# A model that is kept has no rule: it is there, whatever changes before it.
+if not FROZEN:
+
+    rule train_model:
+        input:
+            training=per_kept_run("signals/{run_id}.h5", lambda run: run.split == "train"),
+            validation=per_kept_run("signals/{run_id}.h5", lambda run: run.split == "validation"),
+        output:
+            card=result("train/model/card.json"),
+            weights=result("train/model/model.weights.h5"),
+            history=result("train/history.tsv"),
+            timeline=result("train/timeline.tsv"),
+            summary=result("train/summary.json"),
+        log:
+            log_file("train"),
+        benchmark:
+            benchmark_file("train")
+        conda:
+            "../envs/dca.yaml"
+        threads: train_threads
+        resources:
+            mem_mb=mem_mb(2000 + 1500 * (config["train"]["workers"] + config["train"]["servers"])),
+            runtime=runtime(60, 600),
+            attempt=lambda wildcards, attempt: attempt if workflow.remote_exec else 0,
+        params:
+            model=config["model"],
+            train=TRAINED_BY,
+            seed=config["seed"],
+        script:
+            "../workflow/scripts/train.py"

@@ -58,6 +58,26 @@ def test_every_row_is_encoded_in_the_order_of_the_shard(trained, tmp_path, batch
         assert written["H"].dtype == np.float32
 
 
+def test_codes_of_sixteen_bits_are_read_as_float32(trained, tmp_path):
+    shard = make_shard(tmp_path / "run.h5")
+    for storage in ("float32", "float16"):
+        encode(shard, trained[1], tmp_path / f"{storage}.h5", storage=storage)
+    with Features(tmp_path / "float32.h5") as whole, Features(tmp_path / "float16.h5") as half:
+        exact, rounded = whole.read(0, 23), half.read(0, 23)
+    assert rounded.dtype == np.float32
+    np.testing.assert_allclose(rounded, exact, rtol=2**-11, atol=1e-7)
+    assert (rounded != exact).any()
+
+
+def test_codes_that_sixteen_bits_cannot_hold_are_refused(tmp_path):
+    model = build(Architecture(40, (3, 4), (5, 3), (2,), 6, 0.006, True), seed=2)
+    model.to_hidden.bias.assign(np.full(6, 1e5))
+    save_model(model, tmp_path / "model", {"tr": 2.0})
+    with pytest.raises(ModelError, match=r"float16 cannot hold; set encode\.storage: float32"):
+        encode(make_shard(tmp_path / "run.h5"), tmp_path / "model", tmp_path / "f.h5", storage="float16")
+    assert not (tmp_path / "f.h5").exists()
+
+
 def test_encoding_twice_gives_the_same_bytes(trained, tmp_path):
     shard = make_shard(tmp_path / "run.h5")
     for name in ("one", "two"):

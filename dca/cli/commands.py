@@ -168,6 +168,7 @@ def _signals(arguments: Arguments) -> None:
         seed=config["seed"],
         preprocessing=config["preprocess"],
         length=arguments.length,
+        storage=config["signals"]["storage"],
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from dca.inputs.candidate import Candidate
 from dca.inputs.entities import ALWAYS, natural, run_ids, shortlist
 from dca.inputs.inspection import Facts, inspect
 from dca.inputs.paths import absolute
-from dca.inputs.run import Run
+from dca.inputs.run import SPLITS, Run
 from dca.inputs.select import select
 from dca.inputs.split import split_runs
 
@@ -93,9 +93,14 @@ def inspect_all(
 
 
 def make_runs(
-    config: dict[str, Any], found: Mapping[str, Candidate], facts: Mapping[str, Facts]
+    config: dict[str, Any],
+    found: Mapping[str, Candidate],
+    facts: Mapping[str, Facts],
+    trained_on: Collection[str] | None = None,
 ) -> list[Run]:
     """Check that runs go together, and split them into training and validation.
+
+    With a model that is kept, `trained_on` names the runs that it was trained on; only these count as such.
 
     Raises
     ------
@@ -109,7 +114,11 @@ def make_runs(
     _check_tr(facts, where)
     if config["signals"]["length"] != "crop":
         _check_length(facts, where)
-    splits = split_runs(list(found.values()), config["input"]["validation"], config["seed"], where)
+    if trained_on is None:
+        splits = split_runs(list(found.values()), config["input"]["validation"], config["seed"], where)
+    else:
+        train, validation = SPLITS
+        splits = [train if run_id in trained_on else validation for run_id in found]
     return [
         _run(run_id, candidate, facts[run_id], split)
         for (run_id, candidate), split in zip(found.items(), splits, strict=True)

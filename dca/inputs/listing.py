@@ -12,6 +12,7 @@ from typing import Any
 from dca.errors import InputError
 from dca.files import checksum, read_json, write_json
 from dca.inputs.candidate import Candidate
+from dca.inputs.frozen import frozen_card
 from dca.inputs.index import find_candidates, inspect_all, make_runs
 from dca.inputs.inspection import Facts
 from dca.inputs.run import Run, read_runs, write_runs
@@ -48,12 +49,14 @@ def refresh(config: dict[str, Any], base: str | Path, results: str | Path) -> li
     found = find_candidates(config, base)
     stamps = {run_id: _stamp(candidate) for run_id, candidate in found.items()}
     old = _recorded(table)
-    settings = _digest([VERSION, config["seed"], *(config[key] for key in ("input", "signals"))])
+    card = frozen_card(config, results)
+    trained_on = [] if card is None else [card["trained_on"]]
+    settings = _digest([VERSION, config["seed"], *(config[key] for key in ("input", "signals")), *trained_on])
     if old and old["settings"] == settings and old["runs"] == stamps:
         return read_runs(table)
     known = _known(table, old["runs"], stamps) if old else {}
     log.info("inputs: %d runs, %d to inspect", len(found), len(set(found) - set(known)))
-    runs = make_runs(config, found, inspect_all(config, found, known))
+    runs = make_runs(config, found, inspect_all(config, found, known), *trained_on)
     if not _holds(table, runs):
         write_runs(table, runs)
     record = {"version": VERSION, "settings": settings, "table": checksum(table), "runs": stamps}

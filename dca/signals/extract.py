@@ -18,7 +18,7 @@ from dca.errors import ConfigError, ImageError
 from dca.files import checksum
 from dca.inputs.image import open_bold
 from dca.preprocess.series import read_mask, volumes
-from dca.signals.shard import chunk_rows, write_shard
+from dca.signals.shard import Storage, chunk_rows, write_shard
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +38,7 @@ def extract(
     seed: int,
     preprocessing: Mapping[str, Any],
     length: int | None = None,
+    storage: Storage = "float32",
     threads: int = 1,
 ) -> dict[str, Any]:
     """Write the shard of one run.
@@ -65,6 +66,8 @@ def extract(
         What was done to the image; kept in the shard.
     length : int, optional
         Number of volumes to keep from the start; all by default.
+    storage : {"float32", "float16"}
+        Numbers in the shard.
     threads : int
         Threads that normalise the series while others are written. Their number changes no bit of the result.
 
@@ -125,6 +128,7 @@ def extract(
                 "preprocessing": dict(preprocessing),
                 "excluded": excluded,
             },
+            storage=storage,
         )
     return {
         "run_id": run_id,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import h5py
 import nibabel as nib
@@ -17,6 +17,7 @@ from dca.errors import ShardError
 from dca.files import atomic
 
 SCHEMA = 1
+Storage = Literal["float32", "float16"]
 CHUNK_BYTES = 2**20
 ATTRIBUTES = (
     "schema",
@@ -158,7 +159,7 @@ class Shard:
         if not 0 <= start <= stop:
             raise ValueError(f"rows must satisfy 0 <= start <= stop. Received: {start}, {stop}")
         try:
-            return self._signals[start:stop]
+            return self._signals[start:stop].astype(np.float32, copy=False)
         except OSError as error:
             problem = f"rows {start} to {stop} cannot be read ({error})"
             raise ShardError(self.path, problem, _REMEDY) from error
@@ -234,6 +235,7 @@ def write_shard(
     mean: np.ndarray,
     std: np.ndarray,
     attributes: Mapping[str, Any],
+    storage: Storage = "float32",
 ) -> None:
     """Write a shard atomically, block by block.
 
@@ -251,6 +253,8 @@ def write_shard(
         What each row was normalised with; stored as float32.
     attributes : mapping
         Every name of `ATTRIBUTES` but ``schema``; None stands for missing.
+    storage : {"float32", "float16"}
+        Numbers in the file. Readers give float32 in any case; see docs/scale.md for what 16 bits lose.
 
     Raises
     ------
@@ -269,10 +273,10 @@ def write_shard(
         file["mean"] = np.asarray(mean, dtype=np.float32)
         file["std"] = np.asarray(std, dtype=np.float32)
         chunk = (min(rows, chunk_rows(length)), length)
-        signals = file.create_dataset("signals", (rows, length), np.float32, chunks=chunk)
+        signals = file.create_dataset("signals", (rows, length), storage, chunks=chunk)
         start = 0
         for block in blocks:
-            signals[start : start + len(block)] = block
+            signals[start : start + len(block)] = block.astype(storage, copy=False)
             start += len(block)
         if start != rows:
             raise ValueError(f"blocks must add up to {rows} rows. Received: {start}")

@@ -21,7 +21,7 @@ from dca.train.workload import Source
 _FREE = (
     "mode", "workers", "servers", "launcher", "hosts", "interface", "n_push", "n_fetch", "overlap",
     "compression", "max_staleness", "epochs", "max_steps", "warmup_steps", "warmup_loss", "checkpoint_s",
-    "batch_size",
+    "batch_size", "freeze",
 )  # fmt: skip
 
 

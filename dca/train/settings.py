@@ -64,6 +64,7 @@ class TrainSettings:
     overlap: bool = False
     compression: Literal["none", "float16", "bfloat16"] = "none"
     checkpoint_s: float = 60.0
+    freeze: bool = False  # only the workflow heeds it: whether there is a training at all
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
@@ -97,8 +98,9 @@ class TrainSettings:
             )
         if not (self.interface is None or isinstance(self.interface, str)):
             raise ConfigError("train.interface", f"is {self.interface!r}", "name a network interface")
-        if not isinstance(self.overlap, bool):
-            raise ConfigError("train.overlap", f"is {self.overlap!r}", "use true or false")
+        for name in ("overlap", "freeze"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"train.{name}", f"is {getattr(self, name)!r}", "use true or false")
         if self.overlap and self.max_staleness == 0:
             raise ConfigError(
                 "train.max_staleness", "is 0, but with train.overlap every gradient is 1 update old",

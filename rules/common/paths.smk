@@ -39,7 +39,9 @@ def kept_runs():
 
 def kept_length(wildcards):
     """Volumes that all series are cut to, where so set: those of the shortest run that stays."""
-    return inputs.training_length(kept_runs()) if CROP else None
+    if not CROP:
+        return None
+    return FROZEN["architecture"]["length"] if FROZEN else inputs.training_length(kept_runs())
 
 
 def per_kept_run(pattern, keep=lambda run: True):
@@ -76,6 +78,17 @@ def denoised_files(wildcards):
     return (
         per_kept_run("features/{run_id}_denoised.nii.gz")(wildcards) if config["encode"]["denoised"] else []
     )
+
+
+def demo_files():
+    """What describes the demo as a dataset. No job needs it, so that a larger demo is only described anew."""
+    names = ["dataset_description.json", "participants.tsv"]
+    return [str(DEMO / name) for name in names] if config["input"]["source"] == "demo" else []
+
+
+def subject_of_demo():
+    """The settings that make a subject of the demo: not how many there are."""
+    return {key: value for key, value in config["demo"].items() if key != "subjects"}
 
 
 def decompose_files():

@@ -38,6 +38,7 @@ try:
         runs = inputs.refresh(config, Path.cwd(), Path(RESULTS))
     else:
         runs = inputs.read_runs(Path(RESULTS, "inputs.tsv"))
+    FROZEN = inputs.frozen_card(config, RESULTS)
     for run in runs:
         refuse_wildcards(*filter(None, [run.bold, run.mask, run.events_file, run.confounds]))
     source = config["input"]["derivatives"] or config["input"]["path"] or "the demo"

@@ -33,7 +33,7 @@ def assert_equal_maps(run, model, names):
         for kind, key in (("z", "z_score"), ("effect", "effect_size"), ("variance", "effect_variance")):
             ours = nib.load(run.folder / f"{name}_{kind}.nii.gz").get_fdata()
             expected = theirs[key].get_fdata()
-            np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+            np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
             assert not ours[~run.inside].any()
 
 

@@ -1,3 +1,4 @@
+import json
 import os
 from pathlib import Path
 
@@ -192,3 +193,24 @@ def test_the_demo_is_listed_once(settings, tmp_path, monkeypatch):
     assert refresh(config, tmp_path, tmp_path / "results") == runs
     assert (tmp_path / "results" / "inputs.tsv").stat() == before
     assert listing.VERSION == 2
+
+
+def test_a_frozen_model_says_which_runs_it_was_trained_on(make_dataset, settings, tmp_path):
+    folder = make_dataset("sub-01_task-motor", "sub-02_task-motor")
+    config, results = settings(path=folder, validation=0.5), tmp_path / "results"
+    before = {run.run_id: run.split for run in refresh(config, tmp_path, results)}
+    trained = [run_id for run_id, split in before.items() if split == "train"]
+    card = results / "train/model/card.json"
+    card.parent.mkdir(parents=True)
+    card.write_text(json.dumps({"trained_on": trained, "architecture": {"length": 10}}))
+    make_dataset(*(f"sub-{n:02d}_task-motor" for n in range(3, 13)))
+    grown = {run.run_id: run.split for run in refresh(config, tmp_path, results)}
+    assert sum(split == "train" for split in grown.values()) == 6
+    config["train"] = {**config["train"], "freeze": True}
+    frozen = {run.run_id: run.split for run in refresh(config, tmp_path, results)}
+    assert [run_id for run_id, split in frozen.items() if split == "train"] == trained
+    card.write_text("{}")
+    with pytest.raises(
+        InputError, match=r"card\.json: is not the card of a trained model; set train\.freeze"
+    ):
+        refresh(config, tmp_path, results)

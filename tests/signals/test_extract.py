@@ -74,6 +74,18 @@ def test_every_in_mask_series_is_there_once_normalised(files, data, mask):
     }
 
 
+def test_sixteen_bits_are_read_as_float32_and_off_by_a_two_thousandth_at_most(files, tmp_path):
+    bold, mask, out = files
+    run(bold, mask, out)
+    run(bold, mask, tmp_path / "half.h5", storage="float16")
+    with Shard(out) as whole, Shard(tmp_path / "half.h5") as half:
+        exact, rounded = (shard.read(0, shard.n_voxels) for shard in (whole, half))
+        np.testing.assert_array_equal(half.voxel, whole.voxel)
+    assert rounded.dtype == np.float32
+    np.testing.assert_allclose(rounded, exact, rtol=2**-11, atol=1e-7)
+    assert (rounded != exact).any()
+
+
 def test_threads_change_no_bit(files):
     bold, mask, out = files
     contents = []

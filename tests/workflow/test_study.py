@@ -22,7 +22,8 @@ pytestmark = [
     pytest.mark.timeout(1800),
 ]
 
-RUN = "sub-01_task-motor"
+TASK = "task-motor"
+RUN = f"sub-01_{TASK}"
 SHORTER = 200  # volumes
 EVENTS = ["cue", "left-finger", "left-toe", "right-finger", "right-toe", "tongue"]
 # Everything here follows from inputs and seeds; training by Downpour and what follows from it does not.
@@ -267,6 +268,23 @@ def test_other_caps_on_the_jobs_of_a_cluster_rebuild_nothing(study):
     planned = study.planned()
     study.configure()
     assert planned == set()
+
+
+def test_a_new_subject_leaves_a_frozen_model_and_the_other_subjects_alone(study):
+    study.configure(demo={"subjects": 3})
+    anew = study.planned()
+    study.configure(demo={"subjects": 3}, train={"freeze": True})
+    frozen = study.planned()
+    runs = {run.run_id: run.split for run in read_runs(study.results / "inputs.tsv")}
+    study.configure()
+    assert study.planned() == set()
+    assert "train/summary.json" in anew and f"features/{RUN}.h5" in anew
+    new = {name for name in frozen if "sub-03" in name}
+    assert {f"signals/sub-03_{TASK}.h5", f"features/sub-03_{TASK}.h5", f"glm/sub-03_{TASK}/design.tsv"} <= new
+    # Maps are held against those of all other subjects, and all pages show the settings.
+    assert {name.split("/")[0] for name in frozen - new if "/demo/" not in name} == {"compare", "report"}
+    trained = read_json(study.results / "train/model/card.json")["trained_on"]
+    assert {run_id for run_id, split in runs.items() if split == "train"} == set(trained)
 
 
 def test_a_deleted_page_is_rebuilt_alone(study):

@@ -10,4 +10,5 @@ with job(snakemake.log[0], snakemake.threads):
         Path(snakemake.input.card).parent,
         snakemake.output.features,
         threads=snakemake.threads,
+        storage=snakemake.params.storage,
     )

@@ -14,5 +14,6 @@ with job(snakemake.log[0], snakemake.threads):
         seed=snakemake.params.seed,
         preprocessing=snakemake.params.preprocessing,
         length=snakemake.params.length,
+        storage=snakemake.params.storage,
         threads=snakemake.threads,
     )
