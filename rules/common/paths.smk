@@ -94,7 +94,9 @@ def report_files():
     """The index, the training and one page per subject, with what lies beside them."""
     pages = ["report/index", "report/training", *(f"report/{subject}" for subject in SUBJECTS)]
     # Without the flag of a folder, which is for outputs.
-    return [file for page in pages for file in (result(f"{page}.html"), *map(str, files_beside(page).values()))]
+    return [
+        file for page in pages for file in (result(f"{page}.html"), *map(str, files_beside(page).values()))
+    ]
 
 
 def files_beside(page):
