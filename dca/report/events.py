@@ -14,18 +14,20 @@ from dca.report.gallery import Gallery, Shown
 from dca.report.page import anchor
 from dca.report.results import RunResults
 from dca.report.slices import Scale, Volume, atom_scale, draw_map, in_mm, peak, z_scale
-from dca.report.verdicts import primary_null
+from dca.report.verdicts import ALPHA, primary_null
+from dca.report.viewer import add_viewer
 
 SETUPS = ("dca", "raw")  # order of the columns after the GLM
 
 
 @dataclass(frozen=True)
 class MapCell:
-    """One map of an event: its picture, or why there is none."""
+    """One map of an event: its picture, or why there is none; and the address of its viewer."""
 
     title: str
     picture: Shown | None
     missing: str
+    viewer: str = ""
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ def _event_row(
         title = (
             "GLM" if name == "GLM" else f"{name} atom" + (f" {pick.atom}" if (pick := chosen[name]) else "")
         )
-        picture = None
+        picture, viewer = None, ""
         if (
             volume is not None
             and cut is not None
@@ -161,10 +163,23 @@ def _event_row(
         ):
             alt = f"{title} map of {event} on slices through x, y, z = {place} mm."
             drawn = draw_map(volume, *backdrop(run, volume), cut, scales[name], alt)
-            picture = gallery.add(f"{run.run_id}_event-{anchor(event)}_{name.lower()}", drawn)
-        cells.append(MapCell(title, picture, "not run" if volume is None else "on another grid"))
+            file = f"{run.run_id}_event-{anchor(event)}_{name.lower()}"
+            picture = gallery.add(file, drawn)
+            if gallery.viewers and _matters(run, event, name):
+                behind = backdrop(run, volume)[0]
+                viewer = add_viewer(
+                    gallery, f"{file}_viewer", f"{title} map of {event}", volume, behind, cut, scales[name]
+                )
+        cells.append(MapCell(title, picture, "not run" if volume is None else "on another grid", viewer))
     courses = _courses(run, event, chosen, gallery)
     return EventRow(event, place, through, cells, courses, any(chosen.values()), _numbers(run, event))
+
+
+def _matters(run: RunResults, event: str, column: str) -> bool:
+    """Whether a map is worth a viewer: the GLM's, and those of atoms with a p of at most `ALPHA`."""
+    if column == "GLM":
+        return True
+    return any(row["setup"] == column and float(row["p"]) <= ALPHA for row in _numbers(run, event))
 
 
 def _courses(run: RunResults, event: str, chosen: dict[str, Chosen | None], gallery: Gallery) -> Shown | None:

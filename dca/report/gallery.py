@@ -71,15 +71,26 @@ class Gallery:
         Write no file; images become ``data:`` addresses.
     formats : sequence of str
         ``svg``, ``pdf``: vector formats to write every figure in besides.
+    viewers : bool
+        Whether maps get viewers, pages of their own.
 
     Attributes
     ----------
+    viewers : bool
+        The same; never for a single file.
     data : list of Data
         All that was added with `add_data`.
     """
 
-    def __init__(self, page: str | Path, single_file: bool = False, formats: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        page: str | Path,
+        single_file: bool = False,
+        formats: Sequence[str] = (),
+        viewers: bool = False,
+    ) -> None:
         self.page, self.single_file, self.formats = Path(page), single_file, tuple(formats)
+        self.viewers = viewers and not single_file
         self.folder = self.page.with_name(f"{self.page.stem}_files")
         self._temporary = self.folder.with_name(f".{self.folder.name}.{secrets.token_hex(4)}")
         self.data: list[Data] = []
@@ -132,6 +143,10 @@ class Gallery:
         if self.single_file:
             kind = mimetypes.guess_type(name)[0]
             return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+        return self.add_file(name, content)
+
+    def add_file(self, name: str, content: bytes) -> str:
+        """Write a file beside the page, and give its address; not for a page that is a single file."""
         (self._temporary / name).write_bytes(content)
         return self._address(name)
 

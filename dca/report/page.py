@@ -40,8 +40,8 @@ def write_page(out: str | Path, template: str, **context: Any) -> None:
     """
     style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("style.css", "report.js"))
     policy = (
-        f"default-src 'none'; img-src 'self' file: data:; style-src '{_hash(style)}'; "
-        f"script-src '{_hash(script)}' 'strict-dynamic'; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; img-src 'self' file: data:; style-src '{content_hash(style)}'; "
+        f"script-src '{content_hash(script)}' 'strict-dynamic'; base-uri 'none'; form-action 'none'"
     )
     page = (
         environment()
@@ -51,7 +51,8 @@ def write_page(out: str | Path, template: str, **context: Any) -> None:
     write_text(out, page)
 
 
-def _hash(text: str) -> str:
+def content_hash(text: str) -> str:
+    """Hash of a style sheet or script as a Content-Security-Policy names it."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 

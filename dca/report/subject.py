@@ -84,7 +84,7 @@ def write_subject(
         run for run in found if not reasons_to_exclude(run.summary("preprocess") or {}, config["preprocess"])
     ]
     section = config["report"]
-    with Gallery(out, section["single_file"], section["formats"]) as gallery:
+    with Gallery(out, section["single_file"], section["formats"], section["viewers"]) as gallery:
         sections = [run_section(run, config, gallery) for run in found]
         logs = run_logs(folder.root, [run.run_id for run in found])
         notes = gather_notes(found, folder.problems, None, logs, config["preprocess"])

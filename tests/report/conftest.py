@@ -108,7 +108,7 @@ def _fabricate(results: Path, events: tuple[str, ...] = EVENTS) -> Study:
         {
             "decompose": {"atoms": K},
             "glm": {"contrasts": {"hands": {events[0]: 1}}},
-            "report": {"formats": []},  # quicker
+            "report": {"formats": [], "viewers": False},  # quicker
         }
     )
     runs = [

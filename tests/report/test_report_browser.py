@@ -10,6 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 pytestmark = pytest.mark.browser
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+HINT = "willReadFrequently"  # Chromium on the speed of the viewer's canvas
 PAGES = ("index", "training", "01", "03")
 
 # Every image has loaded and has a size.
@@ -75,7 +76,7 @@ def visit(browser):
         asked, said = [], []
         page.on("request", lambda request: asked.append(request.url))
         if not errors:
-            page.on("console", lambda message: said.append(message.text))
+            page.on("console", lambda message: None if HINT in message.text else said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("dialog", lambda dialog: said.append(dialog.message) or dialog.dismiss())
         page.goto(path.as_uri())
@@ -228,7 +229,7 @@ def test_components_fit_a_narrow_window(visit, pages, width) -> None:
 
 
 def test_components_work_within_a_single_file(visit, small, tmp_path) -> None:
-    config = {**small.config, "report": {"single_file": True, "formats": []}}
+    config = {**small.config, "report": {"single_file": True, "formats": [], "viewers": False}}
     page = visit(dataclasses.replace(small, config=config).write("01", tmp_path / "01.html"))
     page.locator(".browser").first.scroll_into_view_if_needed()
     page.locator(".thumbs button").nth(11).wait_for(state="attached")
@@ -252,3 +253,19 @@ def test_a_table_sorts_by_mouse_and_keyboard(visit, pages) -> None:
     heading.get_by_role("button").press("Enter")
     assert heading.get_attribute("aria-sort") == "descending"
     assert first.inner_text() == "sub-03_task-rest"
+
+
+def test_a_viewer_opens_and_follows_the_mouse(visit, fabricate, tmp_path) -> None:
+    event = "</title><script>alert(1)</script>"
+    study = fabricate(tmp_path / "viewed", events=(event,))
+    study.config["report"]["viewers"] = True
+    page = visit(study.write("01"))
+    page.locator("a", has_text="3-D").first.click()
+    page.wait_for_url("**/*_viewer.html")
+    assert page.get_by_text("A click or a drag moves the slices").inner_text().count(event) == 1
+    canvas = page.locator("canvas")
+    before = canvas.evaluate("node => node.toDataURL()")
+    box = canvas.bounding_box()
+    assert box["width"] > 300
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_function("old => document.querySelector('canvas').toDataURL() !== old", arg=before)

@@ -104,7 +104,7 @@ def test_no_address_outside_the_folder_and_no_script_but_the_pages_own(pages) ->
 
 
 def test_a_single_file_holds_everything(small, tmp_path) -> None:
-    config = {**small.config, "report": {"single_file": True, "formats": ["svg"]}}
+    config = {**small.config, "report": {"single_file": True, "formats": ["svg"], "viewers": True}}
     alone = dataclasses.replace(small, config=config)
     for name in ("index", "01"):
         parsed = Parsed(alone.write(name, tmp_path / f"{name}.html"))
@@ -118,7 +118,10 @@ def test_a_single_file_holds_everything(small, tmp_path) -> None:
 
 
 def test_figures_lie_beside_the_page_as_vectors_with_their_numbers(finished, pages, tmp_path) -> None:
-    config = {**finished.config, "report": {"single_file": False, "formats": ["svg", "pdf"]}}
+    config = {
+        **finished.config,
+        "report": {"single_file": False, "formats": ["svg", "pdf"], "viewers": False},
+    }
     page = dataclasses.replace(finished, config=config).write("01", tmp_path / "01.html")
     files = {path.name: path for path in (tmp_path / "01_files").iterdir()}
     stem = "sub-01_task-motor_event-cue"

@@ -1,0 +1,81 @@
+"""A map that the mouse moves through in three planes, as a page of its own."""
+
+from __future__ import annotations
+
+import re
+
+import nibabel as nib
+from markupsafe import escape
+
+from dca.report.gallery import Gallery
+from dca.report.page import content_hash
+from dca.report.slices import COLOURS, Scale, Volume
+
+STYLE = "body { background: #000; color: #fff; font: 16px system-ui, sans-serif; } .hidden { display: none; }"
+
+
+def add_viewer(
+    gallery: Gallery,
+    name: str,
+    title: str,
+    values: Volume,
+    background: Volume,
+    cut: tuple[int, int, int],
+    scale: Scale,
+) -> str:
+    """Write the viewer of a map (nilearn's, with brainsprite) and give its address.
+
+    Parameters
+    ----------
+    gallery : Gallery
+        Of a page that has files beside it.
+    name : str
+        File name without suffix.
+    title : str
+        Plain text.
+    values, background : Volume
+        On one grid.
+    cut : tuple of int
+        The voxel to begin at.
+    scale : Scale
+        Weaker values than its threshold are not shown here.
+    """
+    from nilearn.plotting import view_img  # takes a while to import
+
+    image, behind = (nib.Nifti1Image(volume.data, volume.affine) for volume in (values, background))
+    view = view_img(
+        image,
+        bg_img=behind,
+        cut_coords=tuple(float(mm) for mm in nib.affines.apply_affine(values.affine, cut)),
+        threshold=scale.threshold,
+        vmax=scale.limit,
+        cmap=COLOURS,
+        symmetric_cmap=True,
+        black_bg=True,
+        resampling_interpolation="nearest",
+    )
+    page = _dress(view.get_standalone(), title, scale.label)
+    return gallery.add_file(f"{name}.html", page.encode())
+
+
+def _dress(page: str, title: str, label: str) -> str:
+    """Add title, heading, description and a policy that allows the page's own scripts and nothing else."""
+    scripts = " ".join(
+        f"'{content_hash(code)}'" for code in re.findall(r"<script>(.*?)</script>", page, re.S)
+    )
+    policy = (
+        f"default-src 'none'; img-src data:; style-src '{content_hash(STYLE)}'; script-src {scripts}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    head = (
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}"><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<link rel="icon" href="data:,"><title>{escape(title)}</title><style>{STYLE}</style>'
+    )
+    text = f"{title}. A click or a drag moves the slices. Colours: {label}; left is left."
+    canvas = f'<canvas id="3Dviewer" role="img" aria-label="{escape(title)}">'
+    page = re.sub(r"<head>.*?</head>", lambda _: f"<head>{head}</head>", page, count=1, flags=re.S)
+    page = page.replace("<body>", f"<body>\n<main><p>{escape(text)}</p>", 1).replace(
+        "</body>", "</main></body>"
+    )
+    return page.replace('<canvas id="3Dviewer">', canvas, 1)
