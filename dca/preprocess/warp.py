@@ -162,7 +162,7 @@ def scanned_region(
     Arguments are those of `find_warp`.
     """
     scanned = np.zeros(moving[0].shape, np.float32)
-    scanned[tuple(slice(EDGE, n - EDGE) for n in scanned.shape)] = 1
+    scanned[EDGE:-EDGE, EDGE:-EDGE, EDGE:-EDGE] = 1
     index = np.linalg.inv(moving[1]) @ matrix @ fixed[1]
     return take(scanned, index, fixed[0].shape, order=0) > 0
 

@@ -1,8 +1,8 @@
 # T1w images of the runs, and the space that runs end in.
-from dca.preprocess import anatomy, regress, slice_timing, template
+from dca.preprocess import anatomy, regress, slice_timing
 
 NORMALISED = BACKEND != "none" and config["preprocess"]["registration"] != "none"
-SLICE_TIMING = BACKEND == "native" and config["preprocess"]["slice_timing"]
+SLICE_TIMING = config["preprocess"]["slice_timing"]
 T1W = {run.run_id: anatomy.find_t1w(run.bold) for run in runs} if BACKEND != "none" else {}
 T1W_OF_SUBJECT = {run.subject: T1W.get(run.run_id) for run in runs}
 ANATOMIES = {anatomy.anatomy_name(t1w): t1w for t1w in T1W.values() if t1w}
@@ -30,6 +30,4 @@ def tissue_mask(name):
 
 def run_space(wildcards):
     """The space that a preprocessed run is in, where it is known."""
-    if NORMALISED:
-        return install.SPACE if BACKEND == "fsl" else template.SPACE
-    return RUNS[wildcards.run_id].space
+    return PLAN.space if NORMALISED else RUNS[wildcards.run_id].space

@@ -1,6 +1,7 @@
 # Memory and time of a job: a floor plus a share of its input, more at each attempt, up to a cap.
 # The input of a run's job is the image that came in: a group of jobs is submitted before the files
 # between them exist. A gzipped 4-D image takes about six times its size as float32.
+from dca.preprocess import template
 
 CLUSTER = config["cluster"]
 
@@ -14,8 +15,8 @@ def image_mb(wildcards, input):
     if run.bold.is_file():
         size = run.bold.stat().st_size / 1e6 / (1 if run.bold.suffix == ".gz" else 4)
     if NORMALISED:  # to a grid that may have many more voxels than the image
-        edge = 2 if BACKEND == "fsl" else config["preprocess"]["template_mm"]
-        size = max(size, template.voxels(edge) * run.volumes * 4 / 6 / 1e6)
+        voxels = template.voxels(PLAN.voxel_mm(config["preprocess"]))
+        size = max(size, voxels * run.volumes * 4 / 6 / 1e6)
     return size
 
 

@@ -1,29 +1,8 @@
 # The chain of images of one run's preprocessing, as the settings make it.
 
-# Confound regression takes out the drift too, and then stands in place of the filter.
 REGRESS = config["preprocess"]["regress"]
-
-if BACKEND == "native":
-    STEPS = ["slicetiming"] if SLICE_TIMING else []
-    STEPS += ["motion", "resample"] if NORMALISED else ["motion"]
-    STEPS += ["scale"]
-    STEPS += ["smooth"] if config["preprocess"]["smooth_mm"] else []
-    if REGRESS != "none":
-        STEPS += ["regress"]
-    elif config["preprocess"]["highpass_s"]:
-        STEPS += ["highpass"]
-    BESIDE = ["mask"]
-    BESIDE += ["bias"] if config["preprocess"]["bias_field"] else []
-    BESIDE += ["register"] if NORMALISED else []
-    BESIDE += ["warp"] if config["preprocess"]["registration"] == "nonlinear" else []
-    after = STEPS.index("motion") + 1
-    RECORDS = [*STEPS[:after], *BESIDE, *STEPS[after:]]
-elif BACKEND == "fsl":
-    STEPS = plan.steps(config["preprocess"])
-    RECORDS = plan.records(config["preprocess"])
-else:
-    STEPS = ["link"]
-    RECORDS = [*STEPS, "mask"]
+STEPS = PLAN.steps(config["preprocess"])
+RECORDS = PLAN.records(config["preprocess"])
 ALIGNED = next(step for step in ("resample", "motion", "feat", "link") if step in STEPS)
 
 

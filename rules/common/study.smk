@@ -13,6 +13,7 @@ from dca.cluster import failures
 from dca.decompose.settings import setups as decompose_setups
 from dca.errors import DCAError, InputError
 from dca.model.study import check_runs, check_trained
+from dca.preprocess.backends import BACKENDS
 from dca.simulate import layout
 from dca.train.checkpoint import Checkpoints
 
@@ -63,11 +64,11 @@ REPORTED = {key: value for key, value in config.items() if key != "cluster"}
 DEMO = Path.cwd() / RESULTS / "demo"
 WRITTEN = Path.cwd() / RESULTS / "inputs"  # what is made of the inputs; absolute, as in the run table
 BACKEND = config["preprocess"]["backend"]
+PLAN = BACKENDS[BACKEND]
 EXCLUDE = config["preprocess"]["exclude_over_limits"]
 # What is recorded with the signals: neither what only the report looks at nor settings without effect.
 UNUSED = {"limits", "exclude_over_limits"}
-if BACKEND != "fsl":
-    UNUSED.add("fsl")
+UNUSED |= set(BACKENDS) - {BACKEND}  # sections of other backends
 if BACKEND != "native" or config["preprocess"]["registration"] == "none":
     UNUSED.add("template_mm")
 PREPROCESSING = {key: value for key, value in config["preprocess"].items() if key not in UNUSED}

@@ -12,6 +12,7 @@ from dca.errors import DependencyError
 
 STANDARD = "MNI152_T1_2mm"  # in data/standard of FSL
 SPACE = "MNI152NLin6Asym"  # what templateflow and BIDS call the space of that template
+VOXEL_MM = 2  # ... and its voxel size
 REMEDY = "install FSL 6 and set FSLDIR or PATH (fsl.fmrib.ox.ac.uk), or run snakemake with --sdm conda"
 GRADUNWARP = "gradient_unwarp.py"
 PROGRAMS = [  # all of FSL's that some setting calls
