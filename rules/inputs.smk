@@ -39,7 +39,7 @@ rule simulate_subject:
         mem_mb=mem_mb(2000),
         runtime=runtime(5),
     params:
-        folder=str(DEMO),
+        folder=lambda wildcards, output: str(Path(output.bold).parents[2]),
         options=subject_of_demo(),
         seed=config["seed"],
     script:
