@@ -130,10 +130,13 @@ def _where(config: dict[str, Any]) -> str:
     return given["derivatives"] or given["path"] or "the demo"
 
 
+PAGES = ("index", "training")  # of the report, beside one per subject
+
+
 def _check_subjects(found: Mapping[str, Candidate], where: str) -> None:
-    taken = [c.entities["sub"] for c in found.values() if c.entities["sub"].casefold() == "index"]
+    taken = [c.entities["sub"] for c in found.values() if c.entities["sub"].casefold() in PAGES]
     if taken:
-        problem = f"a subject is called {taken[0]}, as is the report's first page"
+        problem = f"a subject is called {taken[0]}, as is a page of the report"
         raise InputError(where, problem, "give the subject another label")
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
-import mimetypes
 import secrets
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -108,8 +108,12 @@ class Gallery:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is None and not self.single_file:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            # Aside first: on NFS a folder with a file that someone reads can be renamed but not removed.
+            old = self._temporary.with_name(f"{self._temporary.name}.old")
+            with suppress(FileNotFoundError):
+                self.folder.replace(old)
             self._temporary.replace(self.folder)
+            shutil.rmtree(old, ignore_errors=True)
         shutil.rmtree(self._temporary, ignore_errors=True)
 
     def add(self, name: str, picture: Picture | None, table: pd.DataFrame | None = None) -> Shown | None:
@@ -141,8 +145,7 @@ class Gallery:
     def add_image(self, name: str, content: bytes) -> str:
         """Take in an image file, and give its address."""
         if self.single_file:
-            kind = mimetypes.guess_type(name)[0]
-            return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+            return f"data:image/{name.rsplit('.', 1)[-1]};base64,{base64.b64encode(content).decode('ascii')}"
         return self.add_file(name, content)
 
     def add_file(self, name: str, content: bytes) -> str:

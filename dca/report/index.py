@@ -53,8 +53,10 @@ def write_index(
     """
     folder = Folder(results)
     found = [RunResults(run, folder) for run in records(runs)]
-    history = folder.table("train/history.tsv")
-    training = folder.record("train/summary.json")
+    # With a model from elsewhere, train/ is what an earlier study left.
+    trained = not config["encode"]["model"]
+    history = folder.table("train/history.tsv") if trained else None
+    training = folder.record("train/summary.json") if trained else None
     pcc = folder.table("compare/pcc.tsv", dtype=LABELS)
     group = folder.table("compare/group.tsv", dtype={"event": str})
     origins = dict(provenance) if provenance is not None else origin.collect(config)

@@ -51,9 +51,12 @@ def write_training(
         If the page cannot be written.
     """
     folder, measured = Folder(results), Folder(benchmarks)
-    history = folder.table("train/history.tsv")
-    training = folder.record("train/summary.json")
-    card = folder.record("train/model/card.json")
+    # With a model from elsewhere, train/ is what an earlier study left.
+    trained = not config["encode"]["model"]
+    history = folder.table("train/history.tsv") if trained else None
+    timeline = folder.table("train/timeline.tsv") if trained else None
+    training = folder.record("train/summary.json") if trained else None
+    card = folder.record("train/model/card.json") if trained else None
     section = config["report"]
     with Gallery(out, section["single_file"], section["formats"]) as gallery:
         context = {
@@ -63,8 +66,8 @@ def write_training(
             "losses": show_losses(history, gallery),
             "pace": _pace(history, gallery),
             "staleness": _staleness(history, gallery),
-            "timeline": _timeline(folder.table("train/timeline.tsv"), gallery),
-            "filters": _filters(folder, card, gallery),
+            "timeline": _timeline(timeline, gallery),
+            "filters": _filters(folder, card, gallery) if trained else None,
             "scaling": _scaling(measured, gallery),
             "equal_loss": _equal_loss(measured),
             "paper": {"workers": training_charts.PAPER_WORKERS, "speedup": training_charts.PAPER_SPEEDUP},
@@ -72,7 +75,7 @@ def write_training(
             "provenance": dict(provenance) if provenance is not None else origin.collect(config),
             "data": gallery.data,
         }
-        logs = [log for log in study_logs(folder.root) if log.stem == "train"]
+        logs = [log for log in study_logs(folder.root) if trained and log.stem == "train"]
         problems = [*folder.problems, *measured.problems]
         notes = gather_notes([], problems, training, logs, config["preprocess"])
         write_page(out, "training.html", notes=notes, **context)
@@ -157,9 +160,9 @@ def _filters(folder: Folder, card: Mapping[str, Any] | None, gallery: Gallery) -
 
 def _scaling(measured: Folder, gallery: Gallery) -> Shown | None:
     table = measured.table("scaling.tsv")
+    table = None if table is None else table[table["servers"] == 1]
     if table is None or table.empty:
         return None
-    table = table[table["servers"] == 1]
     alt = "Speed-up over one process against the number of workers, without and with overlap."
     return gallery.add("scaling", training_charts.draw_scaling(table, alt), table)
 

@@ -42,7 +42,9 @@ def draw_losses(history: pd.DataFrame, alt: str) -> Picture:
             if rows.empty:
                 continue
             if split == "train":
-                axes.plot(rows[column], rows["loss"], ".", color=colour, alpha=0.25, markersize=2.5)
+                axes.plot(
+                    rows[column], rows["loss"], ".", color=colour, alpha=0.25, markersize=2.5, rasterized=True
+                )
                 smooth = rows["loss"].rolling(max(1, len(rows) // 50), center=True, min_periods=1).median()
                 axes.plot(rows[column], smooth, line, color=colour, label="training")
             else:

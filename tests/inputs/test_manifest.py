@@ -119,9 +119,10 @@ def test_runs_of_a_subject_without_labels_ask_for_a_column(manifest, settings):
         list_runs(settings("manifest", path), ".")
 
 
-def test_no_subject_may_take_the_place_of_the_reports_first_page(manifest, settings):
-    path = manifest("bold|subject", "images/a.nii.gz|Index")
-    with pytest.raises(InputError, match="a subject is called Index"):
+@pytest.mark.parametrize("label", ["Index", "training"])
+def test_no_subject_may_take_the_place_of_another_page_of_the_report(manifest, settings, label):
+    path = manifest("bold|subject", f"images/a.nii.gz|{label}")
+    with pytest.raises(InputError, match=f"a subject is called {label}"):
         list_runs(settings("manifest", path), "/")
 
 

@@ -297,6 +297,24 @@ def test_methods_follow_the_settings(sketched, tmp_path) -> None:
     assert "six motion parameters" in first and "six motion parameters" not in third
 
 
+def test_methods_name_the_dictionaries_there_are(sketched) -> None:
+    sketched.config["decompose"].update(setups=["raw", "dca-signal"], level="group")
+    text = Parsed(sketched.write("index")).text
+    assert "from the signals (raw) and from the model's reconstructions" in text
+    assert "all runs coded in them" in text and "hidden features" not in text
+
+
+def test_a_study_with_a_model_from_elsewhere_shows_no_training(sketched) -> None:
+    """Even if an earlier study left one in the folder."""
+    sketched.config["encode"]["model"] = "elsewhere"
+    for page in ("index", "training"):
+        parsed = Parsed(sketched.write(page))
+        assert not any(word in found["src"] for found in parsed.images for word in ("loss", "filter"))
+    text = Parsed(sketched.write("index")).text
+    assert "had been trained on other data" in text and "was held out from training" not in text
+    assert "dean2012" not in text and "duchi2011" not in text
+
+
 def test_a_run_beyond_a_limit_is_named(sketched) -> None:
     summary = sketched.results / "preprocess" / sketched.runs[0].run_id / "summary.json"
     write_json(summary, {**read_json(summary), "mean_fd_mm": 0.4})
