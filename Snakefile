@@ -8,7 +8,7 @@ snakemake -s <clone>/Snakefile --configfile my.yaml   from any folder
 
 from snakemake.utils import min_version
 
-min_version("9.0")
+min_version("9.27.1")
 
 
 include: "rules/common/study.smk"

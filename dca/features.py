@@ -83,9 +83,11 @@ def encode(
             rows = min(batch, source.n_voxels)
             codes = target.create_dataset("H", (source.n_voxels, hidden), storage, chunks=(rows, hidden))
             for start, block in _applied(model, source, batch, "encode"):
-                if np.abs(block).max() > np.finfo(storage).max:
-                    problem = f"gives codes up to {np.abs(block).max():g}, which float16 cannot hold"
-                    raise ModelError(model_folder, problem, "set encode.storage: float32")
+                largest = np.abs(block).max()
+                if not largest <= np.finfo(storage).max:
+                    problem = f"gives codes up to {largest:g}, which {storage} cannot hold"
+                    remedy = "set encode.storage: float32" if largest < np.inf else "train it again"
+                    raise ModelError(model_folder, problem, remedy)
                 codes[start : start + len(block)] = block.astype(storage, copy=False)
         return source.n_voxels
 

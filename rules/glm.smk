@@ -2,11 +2,16 @@
 # is one rule for every set of events in the study: usually one, one per task otherwise.
 
 
+GLM_RULES = []
+
 for events, contrasts, members in EVENT_SETS:
+    GLM_RULES.append("_".join(sorted({RUNS[run_id].task or "task" for run_id in members})))
+    # Runs of one task differ in events where one did not occur.
+    number = GLM_RULES.count(GLM_RULES[-1])
 
     rule:
         name:
-            "fit_glm_" + "_".join(sorted({RUNS[run_id].task or "task" for run_id in members}))
+            f"fit_glm_{GLM_RULES[-1]}" + (f"_{number}" if number > 1 else "")
         input:
             shard=result("signals/{run_id}.h5"),
             confounds=result("preprocess/{run_id}/confounds.tsv"),

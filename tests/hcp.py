@@ -62,4 +62,5 @@ def write_images(folder, volumes, shape, events, rng):
     image.header.set_zooms((2, 2, 2, TR))
     image.header.set_xyzt_units("mm", "sec")
     nib.save(image, folder / f"{folder.name}.nii.gz")
-    nib.save(nib.Nifti1Image(brain, affine), folder / "brainmask_fs.2.nii.gz")
+    mask = "brainmask_fs.1.60.nii.gz" if "_7T_" in folder.name else "brainmask_fs.2.nii.gz"
+    nib.save(nib.Nifti1Image(brain, affine), folder / mask)

@@ -172,11 +172,14 @@ def make_nulls(
     true = _responses(paradigm, paradigm.starts(true_order), volumes, tr, hrf)[:, :, 0]
     surrogates: dict[str, dict[str, np.ndarray]] = {}
     if any(by_order):
-        drawn = _responses(paradigm, paradigm.starts(orders), volumes, tr, hrf)
-        surrogates["order"] = {"order": _filtered(kernel, drawn)}
+        surrogates["order"] = {
+            "order": _filtered(kernel, _responses(paradigm, paradigm.starts(orders), volumes, tr, hrf))
+        }
     if not all(by_order):
-        made = {"shift": _shifted(true), "phase": _rephased(true, count, rng)}
-        surrogates["shift+phase"] = {kind: _filtered(kernel, drawn) for kind, drawn in made.items()}
+        surrogates["shift+phase"] = {
+            "shift": _filtered(kernel, _shifted(true)),
+            "phase": _filtered(kernel, _rephased(true, count, rng)),
+        }
     design = standardise(kernel @ true.T)
     nulls = {}
     for event, name in enumerate(paradigm.names):

@@ -70,7 +70,8 @@ def score_setup(run: Run, setup: str, part: Setup) -> list[dict[str, Any]]:
     rows, observed, draws = [], [], []
     for i, (event, null) in enumerate(run.nulls.items()):
         value, chosen = null.best(part.dictionary)
-        kinds = [null.best(part.dictionary, kind)[1].pcc for kind in null.surrogates]
+        later = [null.best(part.dictionary, kind)[1].pcc for kind in list(null.surrogates)[1:]]
+        kinds = [chosen.pcc, *later]
         observed.append(value)
         draws.append(kinds)
         atom, sign = int(best.atom[i]), int(best.sign[i])

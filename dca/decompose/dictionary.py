@@ -111,7 +111,7 @@ def learn(
             raise ConfigError("decompose.courses", "needs the shard of the run", "name it")
         with Shard(own) as signals:
             fitted = _with_time_courses(fitted, regress_courses(signals, fitted.atoms.coefficients))
-    summary = _summary(run_id, setup, settings, fitted) | {"courses": courses}
+    summary = _summary(run_id, setup, settings, fitted, courses) | {"courses": courses}
     write_result(Path(out_folder), fitted.atoms.dictionary, fitted.atoms.coefficients, summary)
     return summary
 
@@ -119,16 +119,23 @@ def learn(
 def _fit_signals(source: str | Path, model_folder: str | Path | None, settings: Settings) -> tuple[str, Fit]:
     """Fit the signals of a shard, or with a model its reconstructions of them."""
     with Shard(source) as shard:
-        columns = read_columns(shard) if model_folder is None else _reconstructed(shard, model_folder)
+        if model_folder is None:
+            columns = read_columns(shard)
+        else:
+            columns = _reconstructed(shard, model_folder, settings.threads)
     fitted = fit(columns, settings)
     return columns.run_id, _with_time_courses(fitted, fitted.atoms.dictionary)
 
 
-def _reconstructed(shard: Shard, model_folder: str | Path) -> Columns:
+def _reconstructed(shard: Shard, model_folder: str | Path, threads: int) -> Columns:
     from dca.features import reconstruct
+    from dca.model.backend import set_threads
 
+    set_threads(threads)
     matrix = np.empty((shard.n_voxels, shard.length), np.float32)
     for start, block in reconstruct(shard, model_folder):
+        if not np.isfinite(block).all():
+            raise ModelError(model_folder, "gives values that are not finite", "train it again")
         matrix[start : start + len(block)] = block
     return Columns(matrix, shard.run_id, shard.path)
 
@@ -173,11 +180,11 @@ def check_voxels(features: Features, shard: str | Path) -> None:
             raise ShardError(features.path, problem, "run `features` again for this run")
 
 
-def _summary(run_id: str, setup: str, settings: Settings, fitted: Fit) -> dict[str, Any]:
+def _summary(run_id: str, setup: str, settings: Settings, fitted: Fit, courses: str) -> dict[str, Any]:
     flat = int((~fitted.atoms.dictionary.any(axis=0)).sum())
     warnings = density_warnings(fitted.report["density_percent"])
     warnings += convergence_warnings(fitted.report["last_quarter_fall_percent"])
-    if flat:
+    if flat and courses == "atoms":  # a regressed course is flat where no voxel uses the atom
         warnings.append(f"{flat} atoms are decoded to a flat line: the model may not have learnt anything")
     for warning in warnings:
         logger.warning("%s (%s): %s", run_id, setup, warning)

@@ -82,7 +82,7 @@ def fit(columns: Columns, settings: Settings) -> Fit:
         "restored_atoms": restored,
         "repaired_codes": codes.repaired,
     }
-    report["last_quarter_fall_percent"] = 100 * (1 - report["sample"]["final"] / before)
+    report["last_quarter_fall_percent"] = 100 * (1 - report["sample"]["final"] / before) if before else 0.0
     return Fit(atoms, report)
 
 

@@ -23,7 +23,8 @@ def frozen_card(config: dict[str, Any], results: str | Path) -> dict[str, Any] |
         If the card is damaged.
     """
     path = Path(results, CARD)
-    if not config["train"]["freeze"] or config["encode"]["model"] or not path.exists():
+    whole = path.exists() and Path(results, "train", "summary.json").exists()  # The latter comes last.
+    if not config["train"]["freeze"] or config["encode"]["model"] or not whole:
         return None
     card = read_json(path)
     if not isinstance(card, dict) or not all(name in card for name in _USED):

@@ -20,7 +20,8 @@ SPACE = "MNI152NLin6Asym"  # of MNINonLinear: FSL's template
 RESULTS = Path("MNINonLinear", "Results")
 RUN = re.compile(r"[rt]fMRI_([A-Za-z0-9]+)_(?:(7T)_)?(LR|RL|AP|PA)")
 LABELS = ("sub", "task", "acq", "dir")  # of every run id; the folder of a run gives all but the first
-MASK, MOVEMENT, EVS = "brainmask_fs.2.nii.gz", "Movement_Regressors.txt", "EVs"
+MASKS = {"": "brainmask_fs.2.nii.gz", "7T": "brainmask_fs.1.60.nii.gz"}  # by acquisition: 2 and 1.6 mm
+MOVEMENT, EVS = "Movement_Regressors.txt", "EVs"
 NO_EVENTS = ("Sync.txt",)  # of the .txt files in EVs: the time of the scanner's first pulse
 # The events of HCP's own first-level designs. EVs has others too, many of which are sums of these.
 DESIGNS = {
@@ -144,7 +145,7 @@ def _candidate(folder: Path, entities: dict[str, str], evs: tuple[Path, ...], wr
     return Candidate(
         entities={**entities, "space": SPACE},
         bold=folder / f"{folder.name}.nii.gz",
-        mask=folder / MASK,
+        mask=folder / MASKS[entities.get("acq", "")],
         events_file=written / f"{join(entities, LABELS)}_events.tsv" if evs else None,
         evs=evs,
         confounds=folder / MOVEMENT,

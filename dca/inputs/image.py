@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import zlib
 from pathlib import Path
+from typing import cast
 
 import nibabel as nib
 import numpy as np
+from isal import isal_zlib
 
 from dca.errors import ImageError
 
-DAMAGED = (OSError, EOFError, ValueError, zlib.error)  # what nibabel lets through for broken files
+# What nibabel and ISA-L let through for broken files; the stub of the latter calls its class an instance.
+DAMAGED = (OSError, EOFError, ValueError, zlib.error, cast(type[Exception], isal_zlib.error))
 
 
 def open_bold(path: str | Path) -> nib.Nifti1Image:

@@ -70,7 +70,9 @@ def _stamp(candidate: Candidate) -> str:
     paths = [candidate.bold, candidate.mask, *events, candidate.confounds]
     paths += candidate.sidecars or ()
     files = [[str(path), *_state(path)] if path else None for path in paths]
-    return _digest([dict(candidate.entities), candidate.tr, candidate.split, files])
+    # Events that are written lie in the study's own folder, which may have been moved or copied.
+    written = [str(candidate.events_file)] if candidate.evs else []
+    return _digest([dict(candidate.entities), candidate.tr, candidate.split, files, *written])
 
 
 def _state(path: Path) -> tuple[int, int]:

@@ -67,9 +67,8 @@ async def find_finished(group, but=frozenset()):
     persistence._clear_cache()
     for level in reversed(group.toposorted):
         for job in set(level) - but:
-            users = {user for user in group.dag.depending[job] if user in group}
-            passed_on = bool(users) and users <= found
-            files = [file for file in job.output if not (passed_on and is_flagged(file, "temp"))]
+            users = {user: needed for user, needed in group.dag.depending[job].items() if user in group}
+            files = [file for file in job.output if not passed_on(file, users, found)]
             under_way = await persistence.incomplete(job)
             if not under_way and all(made_since(file, group.submitted) for file in files):
                 found.add(job)
@@ -78,9 +77,16 @@ async def find_finished(group, but=frozenset()):
     return frozenset(found)
 
 
+def passed_on(file, users, found):
+    """Whether a file may be gone: it is `temp()`, and all jobs of the group that need it finished."""
+    needing = {user for user, needed in users.items() if file in needed}
+    return is_flagged(file, "temp") and bool(needing) and needing <= found
+
+
 def made_since(file, time):
     """Whether a file is there and not older than a time."""
-    return Path(file).exists() and Path(file).stat().st_mtime >= time
+    # Of a link itself (backend `none`): what it leads to is the input, and old.
+    return Path(file).exists() and Path(file).lstat().st_mtime >= time
 
 
 def resources(group):

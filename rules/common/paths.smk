@@ -41,7 +41,10 @@ def kept_length(wildcards):
     """Volumes that all series are cut to, where so set: those of the shortest run that stays."""
     if not CROP:
         return None
-    return FROZEN["architecture"]["length"] if FROZEN else inputs.training_length(kept_runs())
+    if FROZEN:
+        return FROZEN["architecture"]["length"]
+    # A model from elsewhere has the length of the shortest of all runs: check_trained.
+    return inputs.training_length(list(RUNS.values()) if config["encode"]["model"] else kept_runs())
 
 
 def per_kept_run(pattern, keep=lambda run: True):

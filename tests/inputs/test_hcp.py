@@ -21,6 +21,15 @@ def run_folder(root, name="tfMRI_MOTOR_LR", subject="100307"):
     return root / subject / "MNINonLinear" / "Results" / name
 
 
+def test_a_study_that_was_moved_has_its_own_events(make_hcp, hcp, tmp_path):
+    config = hcp(make_hcp())
+    for place in ("a", "b"):
+        if place == "b":
+            (tmp_path / "a").rename(tmp_path / "b")
+        runs = refresh(config, tmp_path / place, tmp_path / place / "results")
+        assert str(runs[0].events_file).startswith(str(tmp_path / place))
+
+
 def test_both_directions_of_every_subject_are_runs(make_hcp, hcp, tmp_path, caplog):
     root = make_hcp(subjects=["100307", "99999"])
     runs = list_runs(hcp(root), tmp_path)

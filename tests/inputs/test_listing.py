@@ -203,12 +203,17 @@ def test_a_frozen_model_says_which_runs_it_was_trained_on(make_dataset, settings
     card = results / "train/model/card.json"
     card.parent.mkdir(parents=True)
     card.write_text(json.dumps({"trained_on": trained, "architecture": {"length": 10}}))
+    (results / "train/summary.json").write_text("{}")
     make_dataset(*(f"sub-{n:02d}_task-motor" for n in range(3, 13)))
     grown = {run.run_id: run.split for run in refresh(config, tmp_path, results)}
     assert sum(split == "train" for split in grown.values()) == 6
     config["train"] = {**config["train"], "freeze": True}
     frozen = {run.run_id: run.split for run in refresh(config, tmp_path, results)}
     assert [run_id for run_id, split in frozen.items() if split == "train"] == trained
+    (results / "train/summary.json").unlink()  # ended between the two: the training is still to be finished
+    again = {run.run_id: run.split for run in refresh(config, tmp_path, results)}
+    assert again == grown
+    (results / "train/summary.json").write_text("{}")
     card.write_text("{}")
     with pytest.raises(
         InputError, match=r"card\.json: is not the card of a trained model; set train\.freeze"

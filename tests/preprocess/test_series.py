@@ -27,6 +27,19 @@ def test_volumes_come_in_order_and_can_be_written_back(save, tmp_path, suffix):
     assert len(list(volumes(image, 4))) == 4
 
 
+@pytest.mark.parametrize("seed", range(25))
+def test_any_damage_to_a_compressed_image_is_noticed(save, seed):
+    """In a deflate stream that can be many kinds of error, or none before the checksum."""
+    data = np.random.default_rng(0).normal(size=(10, 10, 10, 9)).astype(np.float32)
+    path = save("bold.nii.gz", data, AXIAL)
+    content, rng = bytearray(path.read_bytes()), np.random.default_rng(seed)
+    start = int(rng.integers(len(content) // 3, len(content) - 40))
+    content[start : start + 20] = rng.bytes(20)
+    path.write_bytes(content)
+    with pytest.raises(ImageError, match="damaged"):
+        list(volumes(open_bold(path)))
+
+
 def test_scaled_integers_are_scaled(tmp_path):
     image = nib.Nifti1Image(np.arange(48, dtype=np.int16).reshape(2, 3, 4, 2), AXIAL)
     image.header.set_slope_inter(0.5, 10)

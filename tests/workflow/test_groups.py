@@ -82,8 +82,10 @@ def group(tmp_path):
         return [job for name in under_way if name == job]
 
     levels = [[Job(f"{run}{level}") for run in "xy"] for level in range(3)]
-    depending = {job: [f"{job[0]}{int(job[1]) + 1}"] for level in levels[:2] for job in level}
-    depending |= {job: [] for job in levels[2]}
+    depending = {
+        job: {f"{job[0]}{int(job[1]) + 1}": set(job.output)} for level in levels[:2] for job in level
+    }
+    depending |= {job: {} for job in levels[2]}
     under_way = set()
     persistence = SimpleNamespace(_clear_cache=lambda: None, incomplete=incomplete)
     dag = SimpleNamespace(depending=depending, workflow=SimpleNamespace(persistence=persistence))
@@ -110,3 +112,27 @@ def test_of_a_group_that_failed_stays_what_finished(find_finished, group):
 def test_of_a_group_that_failed_with_all_done_the_last_jobs_are_done_again(find_finished, group):
     make(group, "x0", "x1", "x2", "y0", "y2")
     assert find_finished(group) == {"x0", "x1", "y0"}  # y1 has to come back
+
+
+def test_a_file_that_was_used_may_be_gone_though_another_of_its_job_was_not(find_finished, group):
+    """A step makes an image for the next and a record for the summary, and both are temporary."""
+    image, record = temp(str(group.folder / "image")), temp(str(group.folder / "record"))
+
+    class Step(str):
+        output = (image, record)
+
+    step = Step("x0")
+    group.toposorted[0][0] = step
+    group.dag.depending[step] = {"x1": {image}, "x2": {record}}
+    make(group, "image", "x2", "y0", "y2")
+    group.under_way.add("x1")
+    assert find_finished(group) >= {"x0", "x2"}
+    (group.folder / "image").unlink()
+    assert "x0" not in find_finished(group)  # x1 has still to read it
+
+
+def test_a_link_is_as_old_as_itself_not_as_what_it_leads_to(find_finished, group):
+    make(group, "input", time=1)
+    (group.folder / "x0").symlink_to(group.folder / "input")
+    os.utime(group.folder / "x0", (2000, 2000), follow_symlinks=False)
+    assert "x0" in find_finished(group)

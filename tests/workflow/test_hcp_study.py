@@ -36,6 +36,19 @@ def test_hcp_runs_from_the_folders_to_z_maps(new_study, make_hcp):
     assert not {name for name in planned if name.startswith(("inputs", "preprocess", "signals", "glm"))}
 
 
+def test_runs_of_one_task_may_lack_an_event(new_study, make_hcp):
+    root = make_hcp()
+    (root / "100307/MNINonLinear/Results/tfMRI_MOTOR_LR/EVs/lf.txt").write_text("")
+    study = new_study(
+        {"preprocess": {"backend": "none"}},
+        input={"source": "hcp", "path": str(root), "validation": 0.5},
+        glm={"contrasts": {}},
+    )
+    planned = study.planned()
+    assert not [name for name in planned if "-LR/lf_z" in name]
+    assert [name for name in planned if "-RL/lf_z" in name]
+
+
 def test_a_backend_that_would_preprocess_them_again_is_refused(new_study, make_hcp):
     study = new_study(input={"source": "hcp", "path": str(make_hcp())})
     done = study.snakemake("-n", check=False)
