@@ -143,6 +143,14 @@ def test_tiny_runs(tmp_path, voxels):
     assert summary["r2"] > 0.3
 
 
+def test_a_regressed_course_of_an_unused_atom_is_no_fault_of_a_model(tmp_path):
+    random = np.random.default_rng(0)
+    shard = make_shard(tmp_path / "s.h5", random.normal(size=(5, T)).astype(np.float32))
+    options = SETTINGS | {"lam": 0.9, "courses": "regressed"}
+    summary = learn(shard, tmp_path / "out", setup="raw", **options)
+    assert summary["unused_atoms"] and not any("decoded" in warning for warning in summary["warnings"])
+
+
 def test_features_of_another_model_or_run_are_refused(run, tmp_path):
     other = make_features(tmp_path / "other.h5", run.shard, run.codes, "beef")
     with pytest.raises(ModelError, match="not the model that made"):
