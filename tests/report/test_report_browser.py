@@ -261,7 +261,7 @@ def test_a_viewer_opens_and_follows_the_mouse(visit, fabricate, tmp_path) -> Non
     study.config["report"]["viewers"] = True
     page = visit(study.write("01"))
     page.locator("a", has_text="3-D").first.click()
-    page.wait_for_url("**/*_viewer.html")
+    page.wait_for_url("**/*_viewer.html", timeout=120_000)
     assert page.get_by_text("A click or a drag moves the slices").inner_text().count(event) == 1
     canvas = page.locator("canvas")
     before = canvas.evaluate("node => node.toDataURL()")

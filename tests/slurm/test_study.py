@@ -21,8 +21,9 @@ def test_the_demo_runs_end_to_end(study):
 
 
 def test_a_run_takes_three_jobs_and_the_logs_mirror_the_rules(study):
-    # Both runs in each: preprocess, raw, dca; besides two simulations, training, gathering, two pages.
-    assert len(study.submitted()) == 2 + 3 + 1 + 1 + 1 + 1
+    # Both runs in each: preprocess, raw, dca; besides two simulations, training and its page, gathering, two
+    # pages in one job, the index.
+    assert len(study.submitted()) == 2 + 3 + 2 + 1 + 1 + 1
     log = (study.results / "logs/train.log").read_text()
     assert "Validation loss" in log  # the supervisor's messages, not in Slurm's own log
     assert (study.results / "logs/signals/sub-01_task-motor.log").is_file()

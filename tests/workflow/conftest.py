@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -31,10 +31,17 @@ class Study:
 
     folder: Path
     settings: dict
+    complete: set[str] = field(default_factory=set)
 
     @property
     def results(self) -> Path:
         return self.folder / "results"
+
+    def files(self) -> set[str]:
+        """All results but logs and the demo's data."""
+        skip = ("logs/", "benchmarks/", "demo/")
+        names = (str(path.relative_to(self.results)) for path in self.results.rglob("*") if path.is_file())
+        return {name for name in names if not name.startswith(skip)}
 
     def configure(self, **changes) -> None:
         text = yaml.safe_dump(merge(self.settings, changes))
@@ -97,4 +104,5 @@ def study(new_study) -> Study:
     """The small study, complete. Tests that change it must leave it complete."""
     made = new_study()
     made.snakemake()
+    made.complete = made.files()  # Tests may add what other settings make.
     return made
