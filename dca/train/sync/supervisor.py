@@ -8,7 +8,7 @@ import os
 import pickle
 import signal
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 import numpy as np
@@ -119,7 +119,8 @@ class Supervisor:
 
     def _pass_on(self, worker: Child) -> None:
         if worker.status is None:
-            os.kill(worker.pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):  # It has ended, and word of that is under way.
+                os.kill(worker.pid, signal.SIGTERM)
 
     def _loss(self, workers: list[Child]) -> str:
         """Tell why the first of them ended; raise the error for the user if there is one."""
