@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -212,3 +213,47 @@ def test_a_checkpoint_of_another_training_is_not_used(make_job, start, check_com
     assert "it belongs to other data, another model or other settings" in text
     assert "training starts afresh" in text
     check_complete(other, running.outcome())
+
+
+FIRST_PORT, PORTS = 42_000, 300
+OCCUPY = f"""
+import socket, sys
+taken = [socket.create_server(("127.0.0.1", {FIRST_PORT} + number)) for number in range(int(sys.argv[1]))]
+print("taken", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def crowded():
+    """A function that makes a network with so many of its few ports in use, and gives the way into it."""
+    name, occupiers = f"dca-{os.getpid()}-ports", []
+    inside = ["ip", "netns", "exec", name]
+
+    def make(used: int) -> list[str]:
+        limits = f"echo {FIRST_PORT} {FIRST_PORT + PORTS - 1} > /proc/sys/net/ipv4/ip_local_port_range"
+        for command in (["ip", "netns", "add", name], ["ip", "-n", name, "link", "set", "lo", "up"]):
+            subprocess.run(command, check=True)
+        subprocess.run([*inside, "sh", "-c", limits], check=True)
+        command = [*inside, sys.executable, "-c", OCCUPY, str(used)]
+        occupiers.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+        assert occupiers[0].stdout.readline() == b"taken\n"
+        return inside
+
+    yield make
+    for occupier in occupiers:
+        occupier.communicate()
+    subprocess.run(["ip", "netns", "delete", name], check=False)
+
+
+@pytest.mark.namespaces
+def test_ports_in_use_are_passed_over(make_job, start, check_complete, crowded):
+    job = make_job(epochs=1)
+    check_complete(job, start(job, prefix=crowded(PORTS // 2)).outcome())
+
+
+@pytest.mark.namespaces
+def test_no_free_port_ends_the_job(make_job, start, crowded):
+    running = start(make_job(), prefix=crowded(PORTS))
+    assert "127.0.0.1: cannot be listened at (Address already in use)" in running.end()
+    assert running.process.returncode

@@ -18,6 +18,7 @@ from dca.errors import DCAError, TrainingError
 from dca.files import atomic
 from dca.train.processes.channel import ChannelClosedError
 from dca.train.processes.line import Line, is_proof, proof
+from dca.train.processes.network import listening
 from dca.train.processes.process import FAILED
 
 logger = logging.getLogger(__name__)
@@ -147,12 +148,18 @@ class Desk:
     Attributes
     ----------
     file : Path
+
+    Raises
+    ------
+    TrainingError
+        If no port is free.
     """
 
     def __init__(self, address: str, folder: Path) -> None:
         self._token = secrets.token_hex(32)
         self._seats: dict[str, Seat] = {}
-        self._server = _Server((address, 0), _Handler)
+        with listening(address):
+            self._server = _Server((address, 0), _Handler)
         self._server.desk = self
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psutil
 
-from dca.errors import ConfigError
+from dca.errors import ConfigError, TrainingError
 
 LOOPBACK = "127.0.0.1"
 _ANY_PORT = 9  # nothing is sent to it
@@ -86,6 +87,24 @@ def named(name: str) -> Interface:
 def of_address(address: str) -> Interface:
     """Get the interface that has an address, which is one of this machine."""
     return next(interface for interface in _all() if interface.address == address)
+
+
+@contextmanager
+def listening(address: str) -> Iterator[None]:
+    """What begins to listen at an address of this machine, at a port that the system chooses, goes in here.
+
+    Raises
+    ------
+    TrainingError
+        If it cannot, as when every port is in use.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise TrainingError(
+            address, f"cannot be listened at ({error.strerror})",
+            "see which ports are in use (`ss -tan`), or name another network in train.interface",
+        ) from error  # fmt: skip
 
 
 def _all() -> list[Interface]:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from dca.errors import DependencyError
 from dca.train.allocator import keep_memory
+from dca.train.processes.network import listening
 
 Vector = NDArray[np.float32]
 
@@ -76,6 +77,11 @@ class Rendezvous:
     interface, address : str
         Where it listens, and the processes on this machine too. One on another machine sets
         ``HOROVOD_GLOO_IFACE`` itself.
+
+    Raises
+    ------
+    TrainingError
+        If no port is free.
     """
 
     def __init__(self, size: int, interface: str = "lo", address: str = "127.0.0.1") -> None:
@@ -83,7 +89,8 @@ class Rendezvous:
 
         self._size, self._interface = size, interface
         # Horovod's own RendezvousServer listens on all interfaces.
-        self._server = RendezvousHTTPServer((address, 0), RendezvousHandler, 0)
+        with listening(address):
+            self._server = RendezvousHTTPServer((address, 0), RendezvousHandler, 0)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
