@@ -14,7 +14,6 @@ min_version("9.27.1")
 include: "rules/common/study.smk"
 include: "rules/common/paths.smk"
 include: "rules/common/anatomy.smk"
-include: "rules/common/fsl.smk"
 include: "rules/common/steps.smk"
 include: "rules/common/resources.smk"
 include: "rules/common/planning.smk"

@@ -14,10 +14,17 @@ import jsonschema
 import yaml
 
 from dca.errors import ConfigError
+from dca.preprocess import backends
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULTS = ROOT / "config.yaml"
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
+# Settings of preprocessing that not every backend can follow, and what to set without them.
+WITHOUT = {
+    "slice_timing": "slice_timing: false",
+    "registration": "registration: none",
+    "regress": "regress: none and glm.confounds",
+}
 
 Config = dict[str, Any]
 
@@ -78,28 +85,13 @@ def resolve(user: Mapping[str, Any], source: str | Path = "config") -> Config:
         json.dumps(config, allow_nan=False)
     except ValueError as error:  # .nan and .inf pass every bound of the schema
         raise ConfigError(source, "a setting is not a finite number", "replace .nan or .inf") from error
-    _check_regression(config["preprocess"], source)
-    _check_encoding(config, source)
     _check_backend(config["preprocess"], source)
+    _check_encoding(config, source)
     if config["input"]["source"] == "hcp" and config["preprocess"]["backend"] != "none":
         raise ConfigError(
             source, "input.source: hcp is preprocessed already", "set preprocess: {backend: none}"
         )
     return config
-
-
-def _check_regression(preprocess: Config, source: str | Path) -> None:
-    regresses = preprocess["regress"] != "none"
-    if regresses and preprocess["backend"] != "native":
-        raise ConfigError(
-            source,
-            f"preprocess.regress is not for backend {preprocess['backend']}",
-            "set regress: none and glm.confounds, or backend: native",
-        )
-    if preprocess["censor_fd_mm"] is not None and not regresses:
-        raise ConfigError(
-            source, "preprocess.censor_fd_mm needs preprocess.regress", "set regress: drift, or motion24"
-        )
 
 
 def _check_encoding(config: Config, source: str | Path) -> None:
@@ -120,16 +112,22 @@ def _check_encoding(config: Config, source: str | Path) -> None:
 
 
 def _check_backend(preprocess: Config, source: str | Path) -> None:
-    backend, registration = preprocess["backend"], preprocess["registration"]
-    if preprocess["slice_timing"] and backend != "native":
+    name = preprocess["backend"]
+    if name not in backends.names():
+        problem, known = f"setting `preprocess.backend` is {json.dumps(name)}", ", ".join(backends.names())
+        raise ConfigError(source, problem, f"it takes one of {known}")
+    follows = backends.load(name).follows
+    for key, without in WITHOUT.items():
+        if preprocess[key] not in (False, "none") and key not in follows:
+            others = [other for other in backends.names() if key in backends.load(other).follows]
+            raise ConfigError(
+                source,
+                f"preprocess.{key} is not for backend {name}",
+                f"set {without}, or backend: {' or '.join(others)}",
+            )
+    if preprocess["censor_fd_mm"] is not None and preprocess["regress"] == "none":
         raise ConfigError(
-            source,
-            f"preprocess.slice_timing is not for backend {backend}",
-            "set slice_timing: false, or backend: native",
-        )
-    if registration != "none" and backend == "none":
-        raise ConfigError(
-            source, "preprocess.registration is not for backend none", "set registration: none, or a backend"
+            source, "preprocess.censor_fd_mm needs preprocess.regress", "set regress: drift, or motion24"
         )
 
 

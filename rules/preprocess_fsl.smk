@@ -1,6 +1,9 @@
 # Backend `fsl`: one rule per program, in FEAT's order; or FEAT itself.
 
 
+include: "common/fsl.smk"
+
+
 if "feat" in STEPS:
 
     rule run_feat:

@@ -9,6 +9,8 @@ rule extract_signals:
     input:
         bold=result("preprocess/{run_id}/desc-preproc_bold.nii.gz"),
         mask=result("preprocess/{run_id}/mask.nii.gz"),
+        # Made while the steps' records, which are temporary, are there: not only once the report asks for it.
+        summary=ancient(result("preprocess/{run_id}/summary.json")),
         included=ancient(result("preprocess/included.tsv")) if AFTER_SELECTION else [],
     output:
         shard=result("signals/{run_id}.h5"),

@@ -13,7 +13,7 @@ import numpy as np
 
 from dca.cluster.plan import VOXELS
 from dca.inputs import Run, open_bold, open_mask
-from dca.preprocess.backends import BACKENDS
+from dca.preprocess import backends
 from dca.preprocess.template import template_mask
 from dca.signals import Shard
 
@@ -62,8 +62,8 @@ def _voxels(run: Run, config: Mapping[str, Any]) -> tuple[float, str]:
     image = open_bold(run.bold)
     if section["backend"] == "none" and run.mask:
         return int(np.count_nonzero(np.asarray(open_mask(run.mask, image).dataobj))), "mask"
-    if section["backend"] != "none" and section["registration"] != "none":
-        return _in_template(BACKENDS[section["backend"]].voxel_mm(section)), "template mask"
+    if section["registration"] != "none":
+        return _in_template(backends.load(section["backend"]).voxel_mm(section)), "template mask"
     return BRAIN_MM3 / float(np.prod(nib.affines.voxel_sizes(image.affine))), "voxel size"
 
 

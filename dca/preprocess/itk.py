@@ -1,12 +1,17 @@
-"""Images between nibabel and SimpleITK, whose axes point to the left, the back and the top (LPS+)."""
+"""Images between nibabel and SimpleITK, whose axes point to the left, the back and the top; its searches."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-LPS = np.diag([-1.0, -1.0, 1.0, 1.0])  # scanner coordinates (RAS+) to ITK's, and back
+from dca.errors import ImageError
+
+BINS = 32
+LPS = np.diag([-1.0, -1.0, 1.0, 1.0])  # scanner coordinates (RAS+) to the LPS+ of ITK, and back
 
 
 def toolkit(threads: int | None = None) -> Any:
@@ -73,3 +78,46 @@ def affine_of(matrix: np.ndarray) -> Any:
     transform.SetMatrix(own[:3, :3].ravel().tolist())
     transform.SetTranslation(own[:3, 3].tolist())
     return transform
+
+
+def matcher(region: Any, levels: Sequence[tuple[int, float]]) -> Any:
+    """Search for the most mutual information of two images (Mattes), still without start and optimiser.
+
+    Parameters
+    ----------
+    region : SimpleITK.Image, uint8
+        Where values of the fixed image count.
+    levels : sequence of (int, float)
+        Shrink factor of the fixed image and smoothing of both in mm, from coarse to fine.
+
+    Returns
+    -------
+    SimpleITK.ImageRegistrationMethod
+    """
+    sitk = toolkit()
+    method = sitk.ImageRegistrationMethod()
+    method.SetMetricAsMattesMutualInformation(BINS)
+    method.SetMetricFixedMask(region)
+    method.SetInterpolator(sitk.sitkLinear)
+    method.SetShrinkFactorsPerLevel([shrink for shrink, _ in levels])
+    method.SetSmoothingSigmasPerLevel([sigma for _, sigma in levels])
+    return method
+
+
+@contextmanager
+def registering(subject: str, otherwise: str) -> Iterator[None]:
+    """Say of which image a search failed, and the setting of ``preprocess.registration`` without it.
+
+    Raises
+    ------
+    ImageError
+        For all that SimpleITK throws: mostly images that do not overlap.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        raise ImageError(
+            subject,
+            f"cannot be registered ({str(error).strip().splitlines()[-1]})",
+            f"look at the image and its mask, or set preprocess.registration: {otherwise}",
+        ) from error

@@ -9,16 +9,14 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import binary_dilation
 
-from dca.errors import ImageError
 from dca.files import atomic
-from dca.preprocess.itk import LPS, matrix_of, to_itk, toolkit
+from dca.preprocess.itk import LPS, matcher, matrix_of, registering, to_itk, toolkit
 from dca.preprocess.mask import fill_nonfinite
 from dca.preprocess.series import read_volume
 from dca.preprocess.template import SPACE, template_image, template_mask
 
 SEARCH_MM = 2  # voxel size of the template in the search
 COARSE, FINE = (4, 4.0), (2, 2.0)  # shrink factor of the fixed image, smoothing of both in mm
-BINS = 32
 MARGIN = 3  # voxels around the fixed image's brain whose values count too, so that its edge does
 
 
@@ -126,7 +124,7 @@ def align(
     region = to_itk(binary_dilation(brain, iterations=MARGIN), fixed[1])
     centre = _centre(fixed[0] * brain, fixed[1])
     starts = [np.zeros(3), _centre(moving[0], moving[1]) - centre]
-    try:
+    with registering(subject, "none"):
         rigid = _first_search(still, moved, region, [_euler(centre, start) for start in starts])
         best, _ = _search(still, moved, region, rigid, [FINE])
         if affine:
@@ -135,12 +133,6 @@ def align(
             full.SetMatrix(best.GetMatrix())
             full.SetTranslation(best.GetTranslation())
             best, _ = _search(still, moved, region, full, [COARSE, FINE])
-    except RuntimeError as error:  # all that SimpleITK throws
-        raise ImageError(
-            subject,
-            f"cannot be registered ({str(error).strip().splitlines()[-1]})",
-            "look at the image and its mask, or set preprocess.registration: none",
-        ) from error
     return matrix_of(best)
 
 
@@ -177,13 +169,7 @@ def _search(
     fixed: Any, moving: Any, region: Any, start: Any, levels: Sequence[tuple[int, float]]
 ) -> tuple[Any, float]:
     """Improve a transform in place; return it and its negative mutual information."""
-    sitk = toolkit()
-    method = sitk.ImageRegistrationMethod()
-    method.SetMetricAsMattesMutualInformation(BINS)
-    method.SetMetricFixedMask(region)
-    method.SetInterpolator(sitk.sitkLinear)
-    method.SetShrinkFactorsPerLevel([shrink for shrink, _ in levels])
-    method.SetSmoothingSigmasPerLevel([sigma for _, sigma in levels])
+    method = matcher(region, levels)
     method.SetOptimizerAsRegularStepGradientDescent(2.0, 0.005, 200, relaxationFactor=0.6)  # mm, mm
     method.SetOptimizerScalesFromPhysicalShift()
     method.SetInitialTransform(start, inPlace=True)

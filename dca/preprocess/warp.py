@@ -9,16 +9,15 @@ import nibabel as nib
 import numpy as np
 from scipy.ndimage import binary_dilation
 
-from dca.errors import ImageError
 from dca.files import atomic
 from dca.preprocess.grid import take
-from dca.preprocess.itk import LPS, affine_of, to_itk, toolkit
-from dca.preprocess.register import BINS, MARGIN, epi_brain, search_template
+from dca.preprocess.itk import LPS, affine_of, matcher, registering, to_itk, toolkit
+from dca.preprocess.register import MARGIN, epi_brain, search_template
 from dca.preprocess.series import read_volume
 from dca.preprocess.template import SPACE
 
 MESH_MM = 40.0  # about the distance of the splines' control points; finer ones follow noise, and fold
-SHRINK, SIGMA_MM = 3, 3.0  # of the images in the search
+SEARCH = (3, 3.0)  # shrink factor of the fixed image, smoothing of both in mm
 STEPS = 15  # of the optimiser
 EDGE = 2  # voxels at the edge of what was scanned that do not count
 FARTHEST_MM = 15.0  # displacement above which the report warns: brains differ by less after an affine
@@ -127,24 +126,13 @@ def find_warp(
     still, moved = to_itk(*fixed), to_itk(*moving)
     extent = np.array(still.GetSize()) * still.GetSpacing()
     spline = sitk.BSplineTransformInitializer(still, [max(1, round(n / MESH_MM)) for n in extent])
-    method = sitk.ImageRegistrationMethod()
-    method.SetMetricAsMattesMutualInformation(BINS)
     region = binary_dilation(brain, iterations=MARGIN) & scanned_region(fixed, moving, matrix)
-    method.SetMetricFixedMask(to_itk(region, fixed[1]))
-    method.SetInterpolator(sitk.sitkLinear)
-    method.SetShrinkFactorsPerLevel([SHRINK])
-    method.SetSmoothingSigmasPerLevel([SIGMA_MM])
+    method = matcher(to_itk(region, fixed[1]), [SEARCH])
     method.SetOptimizerAsLBFGS2(numberOfIterations=STEPS)
     method.SetMovingInitialTransform(affine_of(matrix))
     method.SetInitialTransform(spline, inPlace=True)
-    try:
+    with registering(subject, "affine"):
         method.Execute(still, moved)
-    except RuntimeError as error:  # all that SimpleITK throws
-        raise ImageError(
-            subject,
-            f"cannot be registered ({str(error).strip().splitlines()[-1]})",
-            "look at the image and its mask, or set preprocess.registration: affine",
-        ) from error
     field = sitk.TransformToDisplacementField(
         spline, sitk.sitkVectorFloat32, still.GetSize(), still.GetOrigin(), still.GetSpacing(),
         still.GetDirection(),

@@ -1,7 +1,9 @@
-# T1w images of the runs, and the space that runs end in.
+# T1w images of the runs, and the space that runs end in; whether the backend can do what is asked.
+from snakemake.settings.types import DeploymentMethod
+
 from dca.preprocess import anatomy, regress, slice_timing
 
-NORMALISED = BACKEND != "none" and config["preprocess"]["registration"] != "none"
+NORMALISED = config["preprocess"]["registration"] != "none"
 SLICE_TIMING = config["preprocess"]["slice_timing"]
 T1W = {run.run_id: anatomy.find_t1w(run.bold) for run in runs} if BACKEND != "none" else {}
 T1W_OF_SUBJECT = {run.subject: T1W.get(run.run_id) for run in runs}
@@ -11,6 +13,10 @@ try:
     refuse_wildcards(*ANATOMIES.values())
     if workflow.is_main_process:
         regress.check_tissue(config["preprocess"]["regress"], T1W_OF_SUBJECT, named or "--config")
+        PLAN.check(config["preprocess"], T1W_OF_SUBJECT, named or "--config")
+        # With --sdm conda the programs come with the rules.
+        if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
+            PLAN.check_programs(config["preprocess"])
     if workflow.is_main_process and SLICE_TIMING:
         for run in runs:
             slice_timing.read_slice_times(run.bold, run.tr)

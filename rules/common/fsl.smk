@@ -1,18 +1,6 @@
-# Backend `fsl`: which files its steps pass on, and whether all that they need is there.
-from snakemake.settings.types import DeploymentMethod
-
-from dca.preprocess.fsl import install, plan
+# Backend `fsl`: which files its steps pass on.
 
 FSL = config["preprocess"]["fsl"]
-
-try:
-    if workflow.is_main_process and BACKEND == "fsl":
-        plan.check_plan(config["preprocess"], T1W_OF_SUBJECT, named or "--config")
-        # With --sdm conda the programs come with the rules.
-        if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
-            install.check(config["preprocess"])
-except DCAError as error:
-    raise WorkflowError(str(error)) from None
 
 
 def registration_input(wildcards):

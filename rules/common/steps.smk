@@ -3,7 +3,7 @@
 REGRESS = config["preprocess"]["regress"]
 STEPS = PLAN.steps(config["preprocess"])
 RECORDS = PLAN.records(config["preprocess"])
-ALIGNED = next(step for step in ("resample", "motion", "feat", "link") if step in STEPS)
+ALIGNED = next(step for step in PLAN.aligned if step in STEPS)
 
 
 def step_image(step):

@@ -13,7 +13,7 @@ from dca.cluster import failures
 from dca.decompose.settings import setups as decompose_setups
 from dca.errors import DCAError, InputError
 from dca.model.study import check_runs, check_trained
-from dca.preprocess.backends import BACKENDS
+from dca.preprocess import backends
 from dca.simulate import layout
 from dca.train.checkpoint import Checkpoints
 
@@ -64,12 +64,12 @@ REPORTED = {key: value for key, value in config.items() if key != "cluster"}
 DEMO = Path.cwd() / RESULTS / "demo"
 WRITTEN = Path.cwd() / RESULTS / "inputs"  # what is made of the inputs; absolute, as in the run table
 BACKEND = config["preprocess"]["backend"]
-PLAN = BACKENDS[BACKEND]
+PLAN = backends.load(BACKEND)
 EXCLUDE = config["preprocess"]["exclude_over_limits"]
 # What is recorded with the signals: neither what only the report looks at nor settings without effect.
 UNUSED = {"limits", "exclude_over_limits"}
-UNUSED |= set(BACKENDS) - {BACKEND}  # sections of other backends
-if BACKEND != "native" or config["preprocess"]["registration"] == "none":
+UNUSED |= set(backends.names()) - {BACKEND}  # sections of other backends
+if "template_mm" not in PLAN.follows or config["preprocess"]["registration"] == "none":
     UNUSED.add("template_mm")
 PREPROCESSING = {key: value for key, value in config["preprocess"].items() if key not in UNUSED}
 CROP = config["signals"]["length"] == "crop"

@@ -255,6 +255,8 @@ def test_derivatives_of_fmriprep_are_used_as_they_are(study, new_study, fmriprep
             assert shard.n_voxels == inside.sum() and shard.space == "MNI152NLin2009cAsym"
         z = np.asarray(nib.load(other.results / f"glm/{RUN}/tongue_z.nii.gz").dataobj)
         assert (np.isfinite(z) & (z != 0)).sum() == inside.sum()
+        # One stage first and the whole study later: nothing is preprocessed twice.
+        assert [name for name in other.planned() if name.startswith(("preprocess", "signals", "glm"))] == []
 
 
 def test_native_and_fsl_plan_the_same_files_from_the_same_settings(new_study, fsl_standins, monkeypatch):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-Settings = Mapping[str, Any]
+from dca.preprocess import template
+from dca.preprocess.backends import Backend, Settings
 
 
 def steps(settings: Settings) -> list[str]:
@@ -40,3 +38,13 @@ def records(settings: Settings) -> list[str]:
     }
     after = chain.index("motion") + 1
     return [*chain[:after], *(step for step, asked in beside.items() if asked), *chain[after:]]
+
+
+BACKEND = Backend(
+    steps,
+    records,
+    aligned=("resample", "motion"),
+    follows=frozenset({"slice_timing", "registration", "template_mm", "regress"}),
+    space=template.SPACE,
+    voxel_mm=lambda settings: int(settings["template_mm"]),
+)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from dca.errors import ConfigError
 from dca.preprocess.anatomy import require_t1w
-
-Settings = Mapping[str, Any]
+from dca.preprocess.backends import Anatomies, Backend, Settings
+from dca.preprocess.fsl import install
 
 
 def steps(settings: Settings) -> list[str]:
@@ -60,7 +58,7 @@ def normalised(settings: Settings) -> bool:
     return settings["registration"] != "none"
 
 
-def check_plan(settings: Settings, t1w: Mapping[str, Path | None], source: str) -> None:
+def check_plan(settings: Settings, t1w: Anatomies, source: str) -> None:
     """Refuse settings that contradict each other or the study.
 
     Parameters
@@ -101,3 +99,15 @@ def check_plan(settings: Settings, t1w: Mapping[str, Path | None], source: str) 
         require_t1w(t1w, "preprocess.registration: nonlinear", "registration: affine", source)
     if own["bbr"]:
         require_t1w(t1w, "preprocess.fsl.bbr: true", "bbr: false", source)
+
+
+BACKEND = Backend(
+    steps,
+    records,
+    aligned=("resample", "motion", "feat"),
+    follows=frozenset({"registration"}),
+    space=install.SPACE,
+    voxel_mm=lambda _: install.VOXEL_MM,
+    check=check_plan,
+    check_programs=install.check,
+)

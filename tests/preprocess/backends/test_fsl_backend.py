@@ -4,7 +4,7 @@ import pytest
 
 from dca.config import load, merge
 from dca.errors import DCAError
-from dca.preprocess.fsl.plan import check_plan, records, steps
+from dca.preprocess.backends.fsl import check_plan, records, steps
 
 DEFAULTS = load()["preprocess"]
 T1W = {"01": Path("sub-01_T1w.nii.gz")}

@@ -1,16 +1,23 @@
 import pytest
-import yaml
 
-from dca.config import ROOT, SCHEMA, load, merge
-from dca.preprocess.backends import BACKENDS
+from dca.config import ROOT, load, merge
+from dca.preprocess import backends
 
 DEFAULTS = load()["preprocess"]
+NATIVE = backends.load("native")
 
 
-def test_every_backend_of_the_settings_has_its_rules():
-    section = yaml.safe_load(SCHEMA.read_text())["properties"]["preprocess"]["properties"]
-    assert list(BACKENDS) == section["backend"]["enum"]
-    assert all((ROOT / "rules" / f"preprocess_{name}.smk").is_file() for name in BACKENDS)
+@pytest.mark.parametrize("name", backends.names())
+def test_every_backend_has_its_rules_and_records_what_it_makes(name):
+    assert (ROOT / "rules" / f"preprocess_{name}.smk").is_file()
+    backend = backends.load(name)
+    assert set(backend.steps(DEFAULTS)) <= set(backend.records(DEFAULTS))
+    assert set(backend.aligned) & set(backend.steps(DEFAULTS))
+
+
+def test_every_file_of_rules_has_its_backend():
+    rules = {path.stem.removeprefix("preprocess_") for path in (ROOT / "rules").glob("preprocess_*.smk")}
+    assert rules == set(backends.names()) == {"native", "fsl", "none"}
 
 
 @pytest.mark.parametrize(
@@ -33,11 +40,6 @@ def test_every_backend_of_the_settings_has_its_rules():
 )
 def test_native_has_the_steps_asked_for_and_what_lies_beside_them_after_motion(asked, steps, beside):
     settings = merge(DEFAULTS, asked)
-    assert BACKENDS["native"].steps(settings) == steps
+    assert NATIVE.steps(settings) == steps
     after = steps.index("motion") + 1
-    assert BACKENDS["native"].records(settings) == [*steps[:after], *beside, *steps[after:]]
-
-
-def test_what_a_backend_makes_last_is_among_its_records():
-    for backend in BACKENDS.values():
-        assert set(backend.steps(DEFAULTS)) <= set(backend.records(DEFAULTS))
+    assert NATIVE.records(settings) == [*steps[:after], *beside, *steps[after:]]
