@@ -56,9 +56,9 @@ def train(
         that ended well for a failure. Checkpoints then stay after the end: a later attempt goes on from them,
         a new first one starts afresh. By default none stay.
     submission : str
-        With `attempt`: what the cluster calls the job, the same when it starts the job anew by itself (Slurm's
-        requeue). If what was left behind on a lost node has come to the end in the meantime, a first attempt
-        goes on from there, too.
+        With `attempt`: what the cluster calls the job, the same when it starts the job anew by itself
+        (Slurm's requeue). If what was left behind on a lost node has come to the end in the meantime, a
+        first attempt goes on from there, too.
 
     Returns
     -------

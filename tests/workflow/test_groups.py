@@ -53,7 +53,7 @@ def test_a_group_that_needs_itself_through_another_job_is_refused(tmp_path, betw
 
 @pytest.fixture
 def group_jobs(monkeypatch):
-    """What the file of the workflow defines, for a cap of 1,000 MB and 10 minutes; undone in Snakemake after it."""
+    """What the file of the workflow defines, with caps of 1,000 MB and 10 minutes; Snakemake is mended after it."""
     for name in ("register", "get_target_spec", "postprocess", "resources"):
         monkeypatch.setattr(GroupJob, name, getattr(GroupJob, name))
     monkeypatch.setattr(JobScheduler, "schedule", JobScheduler.schedule)
@@ -174,9 +174,7 @@ class Step(SimpleNamespace):
 def test_a_group_asks_for_no_more_than_a_job_may(group_jobs, limits, widths, asked):
     """Levels of so many steps of 300 MB, 2 minutes and 1 core."""
     group_jobs(**limits)
-    levels = [
-        [Step(resources={"mem_mb": 300, "runtime": 2, "_cores": 1}) for _ in range(n)] for n in widths
-    ]
+    levels = [[Step(resources={"mem_mb": 300, "runtime": 2, "_cores": 1}) for _ in range(n)] for n in widths]
     group = GroupJob("raw", frozenset(step for level in levels for step in level), Resources({}))
     group.toposorted = levels
     found = group.resources
