@@ -71,8 +71,8 @@ PartitionName=gpu Nodes=gpu1,gpu2 MaxTime=INFINITE State=UP PriorityTier=1
 # Jobs here take the nodes from those there, which get a SIGTERM, time for a checkpoint, and another turn.
 PartitionName=urgent Nodes=gpu1,gpu2 MaxTime=INFINITE State=UP PriorityTier=10 PreemptMode=OFF
 """
-# Snakemake asks ten seconds later each time that no job has ended, up to three minutes: here it asks each second.
-# It is said to the Snakemake that a user starts, not to those of jobs.
+# Snakemake asks ten seconds later each time that no job has ended, up to three minutes: here each second.
+# That is for the Snakemake that a user starts, not for those of jobs.
 OFTEN = """
 import sys
 

@@ -53,7 +53,7 @@ def test_a_group_that_needs_itself_through_another_job_is_refused(tmp_path, betw
 
 @pytest.fixture
 def group_jobs(monkeypatch):
-    """What the file of the workflow defines, with caps of 1,000 MB and 10 minutes; Snakemake is mended after it."""
+    """What the file of the workflow defines, with caps of 1,000 MB and 10 minutes; undone after the test."""
     for name in ("register", "get_target_spec", "postprocess", "resources"):
         monkeypatch.setattr(GroupJob, name, getattr(GroupJob, name))
     monkeypatch.setattr(JobScheduler, "schedule", JobScheduler.schedule)
