@@ -10,14 +10,14 @@ from typing import Any
 
 from tqdm import tqdm
 
-from dca.errors import InputError
+from dca.errors import ConfigError, InputError
 from dca.inputs import bids, demo, hcp, manifest
 from dca.inputs.candidate import Candidate
 from dca.inputs.entities import ALWAYS, natural, run_ids, shortlist
 from dca.inputs.inspection import Facts, inspect
 from dca.inputs.paths import absolute
 from dca.inputs.run import SPLITS, Run
-from dca.inputs.select import select
+from dca.inputs.select import exclude, select
 from dca.inputs.split import split_runs
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def list_runs(config: dict[str, Any], base: str | Path) -> list[Run]:
         If the input cannot be used as the settings ask.
     """
     found = find_candidates(config, base)
-    return make_runs(config, found, inspect_all(config, found, {}))
+    return make_runs(config, found, inspect_all(config, exclude(found, config), found, {}))
 
 
 def find_candidates(config: dict[str, Any], base: str | Path) -> dict[str, Candidate]:
@@ -76,20 +76,20 @@ def find_candidates(config: dict[str, Any], base: str | Path) -> dict[str, Candi
 
 
 def inspect_all(
-    config: dict[str, Any], found: Mapping[str, Candidate], known: Mapping[str, Facts]
+    config: dict[str, Any], kept: Sequence[str], found: Mapping[str, Candidate], known: Mapping[str, Facts]
 ) -> dict[str, Facts]:
-    """Inspect the runs whose facts are not known yet, and warn once per kind of oddity."""
+    """Inspect those of the kept runs whose facts are not known yet, and warn once per kind of oddity."""
     if config["input"]["source"] == "demo":
-        return dict.fromkeys(found, demo.FACTS)
+        return dict.fromkeys(kept, demo.FACTS)
     facts, notes = dict(known), defaultdict(list)
-    for run_id, candidate in tqdm(found.items(), desc="inputs", unit="run", leave=False, disable=None):
+    for run_id in tqdm(kept, desc="inputs", unit="run", leave=False, disable=None):
         if run_id not in known:
-            facts[run_id], own = inspect(candidate)
+            facts[run_id], own = inspect(found[run_id])
             for kind, text in own.items():
                 notes[kind].append(text)
     for texts in notes.values():
         log.warning("%s%s", texts[0], f" (so do {len(texts) - 1} more runs)" if len(texts) > 1 else "")
-    return {run_id: facts[run_id] for run_id in found}
+    return {run_id: facts[run_id] for run_id in kept}
 
 
 def make_runs(
@@ -101,16 +101,17 @@ def make_runs(
     """Check that runs go together, and split them into training and validation.
 
     With a model that is kept, `trained_on` names the runs that it was trained on; only these count as such.
+    Runs without facts are left out after the split, so that it stays as it is for all others.
 
     Raises
     ------
     InputError
         If repetition times differ, or lengths do and ``signals.length`` is not ``crop``.
     ConfigError
-        If the split is impossible.
+        If the split is impossible, or none is left to train with.
     """
     where = _where(config)
-    _check_subjects(found, where)
+    _check_subjects({run_id: found[run_id] for run_id in facts}, where)
     _check_tr(facts, where)
     if config["signals"]["length"] != "crop":
         _check_length(facts, where)
@@ -119,10 +120,16 @@ def make_runs(
     else:
         train, validation = SPLITS
         splits = [train if run_id in trained_on else validation for run_id in found]
-    return [
+    runs = [
         _run(run_id, candidate, facts[run_id], split)
         for (run_id, candidate), split in zip(found.items(), splits, strict=True)
+        if run_id in facts
     ]
+    if trained_on is None and SPLITS[0] in splits and not any(run.split == SPLITS[0] for run in runs):
+        raise ConfigError(
+            "input.exclude", "leaves no run for training", "exclude fewer, or set input.validation"
+        )
+    return runs
 
 
 def _where(config: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ from dca.inputs.frozen import frozen_card
 from dca.inputs.index import find_candidates, inspect_all, make_runs
 from dca.inputs.inspection import Facts
 from dca.inputs.run import Run, read_runs, write_runs
+from dca.inputs.select import exclude
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ def refresh(config: dict[str, Any], base: str | Path, results: str | Path) -> li
     """
     table = Path(results, "inputs.tsv")
     found = find_candidates(config, base)
+    kept = exclude(found, config)
     stamps = {run_id: _stamp(candidate) for run_id, candidate in found.items()}
     old = _recorded(table)
     card = frozen_card(config, results)
@@ -55,8 +57,8 @@ def refresh(config: dict[str, Any], base: str | Path, results: str | Path) -> li
     if old and old["settings"] == settings and old["runs"] == stamps:
         return read_runs(table)
     known = _known(table, old["runs"], stamps) if old else {}
-    log.info("inputs: %d runs, %d to inspect", len(found), len(set(found) - set(known)))
-    runs = make_runs(config, found, inspect_all(config, found, known), *trained_on)
+    log.info("inputs: %d runs, %d to inspect", len(kept), len(set(kept) - set(known)))
+    runs = make_runs(config, found, inspect_all(config, kept, found, known), *trained_on)
     if not _holds(table, runs):
         write_runs(table, runs)
     record = {"version": VERSION, "settings": settings, "table": checksum(table), "runs": stamps}

@@ -1,13 +1,16 @@
-"""The filters of the settings: participants, sessions, tasks, runs, spaces."""
+"""The filters of the settings: participants, sessions, tasks, runs, spaces; and what they exclude."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from dca.errors import ConfigError
 from dca.inputs.candidate import Candidate
 from dca.inputs.entities import canonical, natural, shortlist
+
+log = logging.getLogger(__name__)
 
 FILTERS = {"participants": "sub", "sessions": "ses", "tasks": "task", "runs": "run", "spaces": "space"}
 
@@ -42,6 +45,48 @@ def select(found: Sequence[Candidate], config: dict[str, Any], where: str) -> li
         if missing:
             label = labels[min(missing, key=natural)]
             raise ConfigError(f"input.{setting}", *_explain(found, setting, label, where))
+    return kept
+
+
+def exclude(run_ids: Collection[str], config: dict[str, Any]) -> list[str]:
+    """Leave out the runs that ``input.exclude`` names, and say which.
+
+    An entry is a run's id, or its beginning up to a whole label: ``sub-01`` is all of a subject.
+
+    Parameters
+    ----------
+    run_ids : collection of str
+    config : dict
+        All settings.
+
+    Returns
+    -------
+    list of str
+        The others, in their order.
+
+    Raises
+    ------
+    ConfigError
+        If an entry names no run, or no run is left.
+    """
+    left_out: set[str] = set()
+    for entry in config["input"]["exclude"]:
+        named = {run_id for run_id in run_ids if f"{run_id}_".startswith(f"{entry}_")}
+        if not named:
+            raise ConfigError(
+                "input.exclude",
+                f"has {entry!r}, but the runs are {shortlist(run_ids)}",
+                "name a run so, or a subject as its beginning (sub-01)",
+            )
+        left_out |= named
+    if left_out:
+        log.warning(
+            "input.exclude leaves out %d of %d runs: %s",
+            len(left_out), len(run_ids), shortlist(sorted(left_out, key=natural)),
+        )  # fmt: skip
+    kept = [run_id for run_id in run_ids if run_id not in left_out]
+    if not kept:
+        raise ConfigError("input.exclude", "leaves no run", "exclude fewer")
     return kept
 
 

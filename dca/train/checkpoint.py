@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dca.files import atomic
+from dca.files import atomic, write_text
 from dca.train.position import Position
 
 logger = logging.getLogger(__name__)
@@ -113,18 +113,29 @@ class Checkpoints:
         if self.folder.is_dir() and not any(self.folder.iterdir()):
             self.folder.rmdir()
 
-    def mark_ended(self) -> None:
+    def mark_ended(self, submission: str = "") -> None:
         """Note that the training has come to its end, and leave its checkpoints.
 
         A cluster may lose sight of a job that has just ended, or take another's end for its end. The workflow
-        manager then removes the results and starts the job again, which goes on from here.
-        """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / ENDED).touch()
+        manager, or the cluster itself, then starts the job again, which goes on from here.
 
-    def forget_ended(self) -> None:
-        """Delete all checkpoints if the training has come to its end."""
-        if (self.folder / ENDED).exists():
+        Parameters
+        ----------
+        submission : str
+            What the cluster calls the job.
+        """
+        write_text(self.folder / ENDED, submission)
+
+    def forget_ended(self, but: str = "") -> None:
+        """Delete all checkpoints if the training has come to its end.
+
+        Parameters
+        ----------
+        but : str
+            Those that this submission left stay.
+        """
+        ended = self.folder / ENDED
+        if ended.exists() and not (but and ended.read_text(encoding="utf-8") == but):
             self.remove()
 
     def _files(self) -> list[Path]:

@@ -29,6 +29,7 @@ def train(
     threads: int | None = None,
     model_extra: Mapping[str, Any] | None = None,
     attempt: int | None = None,
+    submission: str = "",
 ) -> dict[str, Any]:
     """Train the autoencoder and write ``model/``, history.tsv, timeline.tsv and summary.json.
 
@@ -54,6 +55,10 @@ def train(
         Which attempt at this training it is, from 1, where a workflow manager counts them and may take one
         that ended well for a failure. Checkpoints then stay after the end: a later attempt goes on from them,
         a new first one starts afresh. By default none stay.
+    submission : str
+        With `attempt`: what the cluster calls the job, the same when it starts the job anew by itself
+        (Slurm's requeue). If what was left behind on a lost node has come to the end in the meantime, a
+        first attempt goes on from there, too.
 
     Returns
     -------
@@ -79,7 +84,7 @@ def train(
     checkpoints = Checkpoints(folder, job.fingerprint)
     with sole_training(folder):
         if attempt is None or attempt == 1:
-            checkpoints.forget_ended()
+            checkpoints.forget_ended(but=submission)
         outcome = run_mode(job)
         # Only now: TensorFlow's threads are set by the mode, before its first operation.
         from dca.model.autoencoder import build
@@ -94,7 +99,7 @@ def train(
         if attempt is None:
             checkpoints.remove()
         else:
-            checkpoints.mark_ended()
+            checkpoints.mark_ended(submission)
     return summary
 
 

@@ -254,6 +254,35 @@ def test_filters_that_exclude_each_other(make_dataset, settings):
         list_runs(settings(path=folder, participants=["01", "02"], tasks=["a"]), ".")
 
 
+def test_excluded_runs_leave_the_split_of_the_others_as_it_is(make_dataset, settings, caplog):
+    folder = make_dataset(*(f"sub-{n:02d}_task-{task}" for n in range(8) for task in "ab"))
+    broken = folder / "sub-03" / "func" / "sub-03_task-b_bold.nii.gz"
+    before = {run.run_id: run.split for run in list_runs(settings(path=folder, validation=0.5), ".")}
+    broken.write_bytes(b"")  # is not even opened
+    held_out = next(run_id[:6] for run_id, split in before.items() if split == "validation")
+    excluded = [held_out, "sub-03_task-b"]
+    runs = list_runs(settings(path=folder, validation=0.5, exclude=excluded), ".")
+    gone = {f"{held_out}_task-a", f"{held_out}_task-b", "sub-03_task-b"}
+    assert {run.run_id: run.split for run in runs} == {k: v for k, v in before.items() if k not in gone}
+    assert f"leaves out {len(gone)} of 16 runs: {sorted(gone)[0]}" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("excluded", "problem"),
+    [
+        (
+            ["sub-0"],
+            r"input\.exclude: has 'sub-0', but the runs are sub-01_task-motor, sub-02_task-motor; name",
+        ),
+        (["sub-01", "sub-02"], r"input\.exclude: leaves no run; exclude fewer"),
+        (["sub-01"], r"input\.exclude: leaves no run for training"),
+    ],
+)
+def test_what_cannot_be_excluded(make_dataset, settings, excluded, problem):
+    with pytest.raises(ConfigError, match=problem):
+        list_runs(settings(path=make_dataset(), validation=["02"], exclude=excluded), ".")
+
+
 @pytest.fixture
 def derivatives(make_dataset, tmp_path, write_bold):
     """Write a raw dataset and what fMRIPrep makes of it; give the latter's folder."""

@@ -105,6 +105,17 @@ def test_removed_subject_goes(make_dataset, settings, tmp_path):
     assert len(read_runs(tmp_path / "out" / "inputs.tsv")) == 1
 
 
+def test_an_excluded_run_goes_and_comes_back(make_dataset, settings, tmp_path, inspected):
+    folder = make_dataset()
+    before = refresh(settings(path=folder, validation=0), ".", tmp_path / "out")
+    inspected.clear()
+    without = settings(path=folder, validation=0, exclude=["sub-01"])
+    assert refresh(without, ".", tmp_path / "out") == before[1:] == read_runs(tmp_path / "out" / "inputs.tsv")
+    assert refresh(without, ".", tmp_path / "out") == before[1:]
+    assert inspected == []
+    assert refresh(settings(path=folder, validation=0), ".", tmp_path / "out") == before
+
+
 @pytest.mark.parametrize("suffix", ["bold.json", "events.tsv"])
 def test_files_beside_the_image_count(make_dataset, settings, tmp_path, inspected, suffix):
     config = settings(path=(folder := make_dataset()))

@@ -71,6 +71,16 @@ PartitionName=gpu Nodes=gpu1,gpu2 MaxTime=INFINITE State=UP PriorityTier=1
 # Jobs here take the nodes from those there, which get a SIGTERM, time for a checkpoint, and another turn.
 PartitionName=urgent Nodes=gpu1,gpu2 MaxTime=INFINITE State=UP PriorityTier=10 PreemptMode=OFF
 """
+# Snakemake asks ten seconds later each time that no job has ended, up to three minutes: here each second.
+# That is for the Snakemake that a user starts, not for those of jobs.
+OFTEN = """
+import sys
+
+if "snakemake" in sys.orig_argv and "--profile" in sys.orig_argv:
+    from snakemake_executor_plugin_slurm import Executor
+
+    Executor.next_seconds_between_status_checks = property(lambda self: 1.0, lambda self, seconds: None)
+"""
 
 
 class Lab:
@@ -85,7 +95,8 @@ class Lab:
     @property
     def environment(self):
         path = f"{self.folder / 'bin'}:{os.environ['PATH']}"
-        return {**os.environ, "SLURM_CONF": str(self.configuration), "PATH": path}
+        python = os.pathsep.join(filter(None, (str(self.folder / "python"), os.environ.get("PYTHONPATH"))))
+        return {**os.environ, "SLURM_CONF": str(self.configuration), "PATH": path, "PYTHONPATH": python}
 
     def start(self):
         self._configure()
@@ -171,7 +182,7 @@ class Lab:
         return "\n".join(f"{log.name}:\n{log.read_text(errors='replace')[-800:]}" for log in logs)
 
     def _configure(self):
-        for name in ("etc", "state", "bin", *(f"spool/{node}" for node in NODES)):
+        for name in ("etc", "state", "bin", "python", *(f"spool/{node}" for node in NODES)):
             (self.folder / name).mkdir(parents=True)
         key = self.folder / "etc" / "munge.key"
         key.write_bytes(secrets.token_bytes(1024))
@@ -190,6 +201,7 @@ class Lab:
         devices = [f"NodeName={node} Name=gpu File={file}" for node, file in NODES.items() if file]
         (self.folder / "etc" / "gres.conf").write_text("\n".join(["AutoDetect=off", *devices, ""]))
         (self.folder / "etc" / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\n")
+        (self.folder / "python" / "sitecustomize.py").write_text(OFTEN)
         for name in WRAPPED:
             if real := shutil.which(name):
                 wrapper = self.folder / "bin" / name

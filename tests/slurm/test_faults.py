@@ -138,12 +138,14 @@ def test_a_preempted_training_goes_on(training):
 
 def test_a_training_over_its_time_goes_on_with_more(new_study, study):
     site = {
-        "set-resources": {"train_model": {"runtime": "2 if attempt == 1 else 30", "slurm_partition": "gpu"}}
+        "set-resources": {"train_model": {"runtime": "20 if attempt == 1 else 30", "slurm_partition": "gpu"}}
     }
     training = new_study(study, TRAINED, site, train=LONG)
     process = training.start("train")
     wait_for_checkpoint(training, process)
     hold(training)
+    # Slurm counts in minutes: what is left of them is taken away.
+    training.lab.run("scontrol", "update", f"JobId={training.job('train_model')}", "TimeLimit=1")
     training.finish(process)
     first, second = training.submitted()
     assert training.lab.job(first)["JobState"] == "TIMEOUT"

@@ -58,6 +58,10 @@ def test_another_attempt_at_a_training_that_had_ended_does_not_do_it_again(make_
     assert trained(attempt=2) == first  # to the times of its steps
     assert trained(attempt=1)[0] != first[0]
     assert (folder / "checkpoints").exists()
+    # What was left behind on a lost node came to the end, then Slurm's new start of the same job.
+    orphan = trained(attempt=1, submission="7")
+    assert trained(attempt=1, submission="7") == orphan
+    assert trained(attempt=1, submission="8")[0] != orphan[0]
     assert trained()[0] != first[0]
     assert not (folder / "checkpoints").exists()
 

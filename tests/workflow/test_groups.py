@@ -52,15 +52,26 @@ def test_a_group_that_needs_itself_through_another_job_is_refused(tmp_path, betw
 
 
 @pytest.fixture
-def find_finished(monkeypatch):
-    """The function of the workflow; what its file changes in Snakemake is changed back."""
+def group_jobs(monkeypatch):
+    """What the file of the workflow defines, with caps of 1,000 MB and 10 minutes; undone after the test."""
     for name in ("register", "get_target_spec", "postprocess", "resources"):
         monkeypatch.setattr(GroupJob, name, getattr(GroupJob, name))
     monkeypatch.setattr(JobScheduler, "schedule", JobScheduler.schedule)
-    workflow = SimpleNamespace(global_resources=Resources({}), remote_exec=False)
-    names = {"workflow": workflow, "CLUSTER": {"max_mem_mb": 1000, "max_runtime_min": 10}}
-    source = ROOT / "rules/common/group_jobs.smk"
-    exec(compile(source.read_text(), source, "exec"), names)  # it is plain Python
+
+    def define(**limits):
+        workflow = SimpleNamespace(global_resources=Resources.from_mapping(limits), remote_exec=False)
+        names = {"workflow": workflow, "CLUSTER": {"max_mem_mb": 1000, "max_runtime_min": 10}}
+        source = ROOT / "rules/common/group_jobs.smk"
+        exec(compile(source.read_text(), source, "exec"), names)  # it is plain Python
+        return names
+
+    return define
+
+
+@pytest.fixture
+def find_finished(group_jobs):
+    """The function of the workflow."""
+    names = group_jobs()
     return lambda group: asyncio.run(names["find_finished"](group))
 
 
@@ -136,3 +147,58 @@ def test_a_link_is_as_old_as_itself_not_as_what_it_leads_to(find_finished, group
     (group.folder / "x0").symlink_to(group.folder / "input")
     os.utime(group.folder / "x0", (2000, 2000), follow_symlinks=False)
     assert "x0" in find_finished(group)
+
+
+class Step(SimpleNamespace):
+    """A job of a group, with what it asks for."""
+
+    __hash__ = object.__hash__
+    pipe_group = None
+    dag = SimpleNamespace(
+        workflow=SimpleNamespace(execution_settings=SimpleNamespace(attempt=1), local_exec=False)
+    )
+
+
+@pytest.mark.parametrize(
+    ("limits", "widths", "asked"),
+    [
+        ({}, [3], (900, 2, 3)),  # side by side
+        ({}, [4], (900, 4, 3)),  # 1,200 MB would be above the cap: one after the other
+        ({}, [3, 3, 3], (900, 6, 3)),
+        ({}, [1] * 8, (300, 10, 1)),  # 16 minutes would be
+        ({"mem_mb": 700}, [3], (600, 4, 2)),  # less was set by hand
+        ({"mem_mb": 5000}, [4], (900, 4, 3)),
+        ({"_cores": 2}, [3], (600, 4, 2)),
+    ],
+)
+def test_a_group_asks_for_no_more_than_a_job_may(group_jobs, limits, widths, asked):
+    """Levels of so many steps of 300 MB, 2 minutes and 1 core."""
+    group_jobs(**limits)
+    levels = [[Step(resources={"mem_mb": 300, "runtime": 2, "_cores": 1}) for _ in range(n)] for n in widths]
+    group = GroupJob("raw", frozenset(step for level in levels for step in level), Resources({}))
+    group.toposorted = levels
+    found = group.resources
+    assert (found.mem_mb, found.runtime, found._cores) == asked
+
+
+ALONE = """
+CLUSTER = {{"max_mem_mb": 1000, "max_runtime_min": 10}}
+
+include: "{group_jobs}"
+
+rule all:
+    input: "a", "b", "c"
+
+rule one:
+    output: "{{name}}"
+    resources: mem_mb=600
+    shell: "mkdir alone && sleep 0.5 && rmdir alone && touch {{output}}"
+"""
+
+
+@pytest.mark.workflow
+def test_inside_of_a_job_no_more_runs_at_once_than_the_cap_allows(tmp_path):
+    (tmp_path / "Snakefile").write_text(ALONE.format(group_jobs=ROOT / "rules/common/group_jobs.smk"))
+    command = [sys.executable, "-m", "snakemake", "-c3", "--mode", "remote"]  # as in a job of the cluster
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -292,6 +292,17 @@ def test_a_new_subject_leaves_a_frozen_model_and_the_other_subjects_alone(study)
     assert {run_id for run_id, split in runs.items() if split == "train"} == set(trained)
 
 
+def test_an_excluded_run_leaves_a_frozen_model_and_the_others_alone(study):
+    (trained_on,) = read_json(study.results / "train/model/card.json")["trained_on"]
+    study.configure(input={"exclude": [trained_on]}, train={"freeze": True})
+    planned = study.planned()
+    listed = read_runs(study.results / "inputs.tsv")
+    study.configure()
+    assert study.planned() == set()
+    assert trained_on not in {run.run_id for run in listed} and len(listed) == 1
+    assert {name.split("/")[0] for name in planned} == {"compare", "report"}
+
+
 def test_a_deleted_page_is_rebuilt_alone(study):
     page = study.results / "report/02.html"
     text = page.read_text()

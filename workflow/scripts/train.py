@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 from dca.jobs import job
@@ -14,5 +15,6 @@ with job(snakemake.log[0], snakemake.threads, progress=True):
         snakemake.params.seed,
         threads=snakemake.threads,
         attempt=snakemake.resources.attempt or None,
+        submission=os.environ.get("SLURM_JOB_ID", ""),
         model_extra={"model": snakemake.params.model, "train": snakemake.params.train},
     )
