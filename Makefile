@@ -53,7 +53,7 @@ horovod:  ## Try again to build Horovod (MPI=1: with MPI, MPI=0: without)
 	@$(MAKE) --no-print-directory $(HOROVOD) MPI=$(MPI)
 
 lock:  ## Resolve envs/*.in anew (needs uv)
-	cd envs && for name in requirements requirements-dev; do \
+	cd envs && for name in requirements requirements-s3 requirements-dev; do \
 	  uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	    $$name.in -o $$name.txt; done
 

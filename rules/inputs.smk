@@ -4,8 +4,8 @@
 
 rule describe_demo:
     output:
-        description=str(DEMO / "dataset_description.json"),
-        participants=str(DEMO / "participants.tsv"),
+        description=given_file(DEMO / "dataset_description.json"),
+        participants=given_file(DEMO / "participants.tsv"),
     log:
         log_file("inputs/demo"),
     benchmark:
@@ -25,9 +25,9 @@ rule describe_demo:
 
 rule simulate_subject:
     output:
-        bold=str(layout.bold_path(DEMO, "{subject}")),
-        sidecar=str(layout.sidecar_path(DEMO, "{subject}")),
-        events=str(layout.events_path(DEMO, "{subject}")),
+        bold=given_file(layout.bold_path(DEMO, "{subject}")),
+        sidecar=given_file(layout.sidecar_path(DEMO, "{subject}")),
+        events=given_file(layout.events_path(DEMO, "{subject}")),
     log:
         log_file("inputs/{subject}"),
     benchmark:
@@ -50,7 +50,7 @@ rule write_events:
     input:
         evs=ev_files,
     output:
-        table=str(WRITTEN / "{run_id}_events.tsv"),
+        table=given_file(WRITTEN / "{run_id}_events.tsv"),
     log:
         log_file("inputs/{run_id}"),
     benchmark:

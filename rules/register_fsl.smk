@@ -3,7 +3,7 @@
 
 rule strip_anatomy:
     input:
-        t1w=lambda wildcards: str(ANATOMIES[wildcards.anatomy]),
+        t1w=lambda wildcards: given_file(ANATOMIES[wildcards.anatomy]),
     output:
         brain=result("preprocess/{anatomy}/brain.nii.gz"),
     log:
@@ -41,7 +41,7 @@ rule register_anatomy:
 
 rule warp_anatomy:
     input:
-        t1w=lambda wildcards: str(ANATOMIES[wildcards.anatomy]),
+        t1w=lambda wildcards: given_file(ANATOMIES[wildcards.anatomy]),
         matrix=result("preprocess/{anatomy}/t1w2standard.mat"),
     output:
         warp=result("preprocess/{anatomy}/t1w2standard.nii.gz"),

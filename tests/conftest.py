@@ -6,8 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -64,13 +65,26 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> pytes
     return report
 
 
+def load(name: str) -> ModuleType:
+    """A module of helpers beside this one."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.fixture
 def make_hcp(tmp_path: Path) -> Callable[..., Path]:
     """Write a tree of HCP's layout, by tests/hcp.py."""
-    spec = importlib.util.spec_from_file_location("hcp", Path(__file__).with_name("hcp.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return functools.partial(module.write_hcp, tmp_path / "HCP")
+    return functools.partial(load("hcp").write_hcp, tmp_path / "HCP")
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[ModuleType]:
+    """A server that speaks S3, as `server` of tests/s3.py."""
+    module = load("s3")
+    with module.serve() as module.server:
+        yield module
 
 
 @pytest.fixture(scope="session")

@@ -60,7 +60,7 @@ def _voxels(run: Run, config: Mapping[str, Any]) -> tuple[float, str]:
     if not run.bold.is_file():
         return VOXELS, "assumption"
     image = open_bold(run.bold)
-    if section["backend"] == "none" and run.mask:
+    if section["backend"] == "none" and run.mask and run.mask.is_file():
         return int(np.count_nonzero(np.asarray(open_mask(run.mask, image).dataobj))), "mask"
     if section["registration"] != "none":
         return _in_template(backends.load(section["backend"]).voxel_mm(section)), "template mask"

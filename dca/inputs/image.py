@@ -11,6 +11,7 @@ import numpy as np
 from isal import isal_zlib
 
 from dca.errors import ImageError
+from dca.inputs import remote
 
 # What nibabel and ISA-L let through for broken files; the stub of the latter calls its class an instance.
 DAMAGED = (OSError, EOFError, ValueError, zlib.error, cast(type[Exception], isal_zlib.error))
@@ -101,12 +102,12 @@ def read_bold(path: str | Path) -> tuple[np.ndarray, nib.Nifti1Image]:
 
 def _open(path: str | Path) -> nib.Nifti1Image:
     path = Path(path)
-    if not path.exists():
+    if not remote.exists(path):
         if path.is_symlink():
             raise ImageError(path, "is a link to a missing file", "fetch its content (e.g. datalad get)")
         raise ImageError(path, "does not exist", "check the path")
     try:
-        image = nib.load(path)
+        image = remote.open_image(path) if remote.is_remote(path) else nib.load(path)
     except (*DAMAGED, nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError) as error:
         raise ImageError(
             path, f"cannot be read as NIfTI ({error})", "copy, fetch or convert the file again"
@@ -130,7 +131,7 @@ def _check_header(path: Path, image: nib.Nifti1Image) -> None:
     if path.suffix == ".nii" and isinstance(proxy, nib.arrayproxy.ArrayProxy):
         # A compressed file shows its size only when read to the end.
         needed = proxy.offset + int(np.prod(image.shape, dtype=np.int64)) * dtype.itemsize
-        size = path.stat().st_size
+        size, _ = remote.state(path)
         if size < needed:
             raise ImageError(
                 path, f"is truncated ({size} of {needed} bytes)", "copy, fetch or convert the file again"

@@ -11,6 +11,7 @@ from typing import Any
 
 from dca.errors import InputError
 from dca.files import checksum, read_json, write_json
+from dca.inputs import remote
 from dca.inputs.candidate import Candidate
 from dca.inputs.frozen import frozen_card
 from dca.inputs.index import find_candidates, inspect_all, make_runs
@@ -71,18 +72,11 @@ def _stamp(candidate: Candidate) -> str:
     events = candidate.evs or [candidate.events_file]
     paths = [candidate.bold, candidate.mask, *events, candidate.confounds]
     paths += candidate.sidecars or ()
-    files = [[str(path), *_state(path)] if path else None for path in paths]
+    # The demo's files come later; others that are missing are refused when opened.
+    files = [[str(path), *remote.state(path)] if path else None for path in paths]
     # Events that are written lie in the study's own folder, which may have been moved or copied.
     written = [str(candidate.events_file)] if candidate.evs else []
     return _digest([dict(candidate.entities), candidate.tr, candidate.split, files, *written])
-
-
-def _state(path: Path) -> tuple[int, int]:
-    try:
-        state = path.stat()
-    except OSError:  # the demo's files come later; others are refused when opened
-        return -1, -1
-    return state.st_size, state.st_mtime_ns
 
 
 def _digest(content: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Hashable, Mapping
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import pandas as pd
 
 from dca.errors import ConfigError, InputError
+from dca.files import stem
+from dca.inputs import remote
 from dca.inputs.candidate import Candidate
 from dca.inputs.entities import LABEL, shortlist
 from dca.inputs.paths import absolute
@@ -39,7 +42,8 @@ def find(config: dict[str, Any], base: Path) -> list[Candidate]:
 
     Columns: ``bold`` and ``subject``; optionally ``session task run acq dir echo space`` (labels),
     ``mask events confounds`` (paths), ``tr`` (s) and ``split``. Relative paths start from the
-    manifest's folder.
+    manifest's folder. All of these may lie on S3 (``s3://bucket/key``). Events, confounds and the JSON file
+    beside an image are copied from there into the results at once, images by the jobs that need them.
 
     Raises
     ------
@@ -57,8 +61,9 @@ def find(config: dict[str, Any], base: Path) -> list[Candidate]:
     table = _read(path)
     _check_files(path, table)
     folders = Folders()
+    copies = base / os.path.normpath(config["results"]) / "inputs" / "s3"
     rows = zip(table.index, table.to_dict("records"), strict=True)
-    found = [_candidate(path, line, row, folders) for line, row in rows]
+    found = [_candidate(path, line, row, folders, copies) for line, row in rows]
     if len({candidate.split is None for candidate in found}) > 1:
         raise InputError(path, "gives a split for some rows only", "fill the column, or leave it out")
     return found
@@ -96,7 +101,7 @@ def _check_files(manifest: Path, table: pd.DataFrame) -> None:
         lines = ", ".join(str(line) for line in table.index[table["bold"] == path])
         raise InputError(manifest, f"names the image {path} in lines {lines}", "keep one of them")
     named = [path for name in PATHS if name in table for path in table[name] if path]
-    missing = [path for path in dict.fromkeys(named) if not Path(path).exists()]
+    missing = [remote.address(path) for path in dict.fromkeys(named) if not remote.exists(Path(path))]
     if missing:
         raise InputError(
             manifest,
@@ -105,9 +110,14 @@ def _check_files(manifest: Path, table: pd.DataFrame) -> None:
         )
 
 
-def _candidate(manifest: Path, line: int, row: Mapping[Hashable, Any], folders: Folders) -> Candidate:
+def _candidate(
+    manifest: Path, line: int, row: Mapping[Hashable, Any], folders: Folders, copies: Path
+) -> Candidate:
     bold = Path(str(row["bold"]))
     paths = {name: Path(given) if (given := row.get(name)) else None for name in PATHS[1:]}
+    for name in ("events", "confounds"):
+        if (table := paths[name]) and remote.is_remote(table):
+            paths[name] = remote.fetch(table, copies)
     return Candidate(
         entities={
             key: _label(manifest, line, name, row[name]) for name, key in LABELS.items() if row.get(name)
@@ -116,10 +126,18 @@ def _candidate(manifest: Path, line: int, row: Mapping[Hashable, Any], folders: 
         mask=paths["mask"],
         events_file=paths["events"],
         confounds=paths["confounds"],
-        sidecars=tuple(describing(bold, folders)),
+        sidecars=tuple(
+            _remote_sidecar(bold, copies) if remote.is_remote(bold) else describing(bold, folders)
+        ),
         tr=_tr(manifest, line, row.get("tr")),
         split=_split(manifest, line, row.get("split")),
     )
+
+
+def _remote_sidecar(bold: Path, copies: Path) -> list[Path]:
+    """The JSON file of the image's name; there is no inheritance on S3."""
+    sidecar = bold.with_name(f"{stem(bold)}.json")
+    return [remote.fetch(sidecar, copies)] if remote.exists(sidecar) else []
 
 
 def _label(manifest: Path, line: int, name: str, given: str | None) -> str:

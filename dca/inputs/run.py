@@ -11,6 +11,7 @@ import pandas as pd
 
 from dca.errors import InputError
 from dca.files import read_tsv, write_tsv
+from dca.inputs.remote import address
 
 COLUMNS = {
     "run_id": "Name of the run in all results: its BIDS entities joined.",
@@ -48,7 +49,7 @@ class Run:
     volumes : int
         Number of volumes of the image, before any cropping.
     bold, mask, events_file, confounds : Path or None
-        Absolute paths; only `bold` is always there.
+        Absolute paths, of `bold` and `mask` also on S3 (`dca.inputs.remote`); only `bold` is always there.
     events : tuple of str
         Sorted event names, safe for file names; empty for resting state.
     space : str or None
@@ -75,6 +76,7 @@ def write_runs(path: str | Path, runs: Sequence[Run]) -> None:
     """Write the run table, with a sidecar that describes its columns."""
     rows = [{f.name: getattr(run, f.name) for f in fields(Run)} for run in runs]
     for row in rows:
+        row.update((name, address(row[name])) for name in ("bold", "mask") if row[name])
         row["events"] = SEPARATOR.join(row["events"]) or None
     write_tsv(path, pd.DataFrame(rows, columns=list(COLUMNS)), COLUMNS)
 

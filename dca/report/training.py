@@ -65,6 +65,7 @@ def write_training(
             "card": card,
             "losses": show_losses(history, gallery),
             "pace": _pace(history, gallery),
+            "stall": _stall(history),
             "staleness": _staleness(history, gallery),
             "timeline": _timeline(timeline, gallery),
             "filters": _filters(folder, card, gallery) if trained else None,
@@ -93,6 +94,14 @@ def _pace(history: pd.DataFrame | None, gallery: Gallery) -> Shown | None:
     if history is None or (history["split"] == "train").sum() < 2:
         return None
     return gallery.add("pace", *training_charts.draw_pace(history, "Series per second over the training."))
+
+
+def _stall(history: pd.DataFrame | None) -> tuple[float, float] | None:
+    """Shares of time that workers waited for rows, over the updates: mean and 95th percentile."""
+    if history is None or "stall" not in history:
+        return None
+    known = pd.to_numeric(history.loc[history["split"] == "train", "stall"], errors="coerce").dropna()
+    return None if known.empty else (float(known.mean()), float(known.quantile(0.95)))
 
 
 def _staleness(history: pd.DataFrame | None, gallery: Gallery) -> Shown | None:

@@ -25,6 +25,7 @@ HISTORY = {
     "learning_rate": "of the optimiser for this update, after the ramp",
     "staleness": "Updates between the fetch of the weights and this one; with overlap also one of its own",
     "samples_per_s": "Voxel series per second of this worker, or of all in step, since its last row",
+    "stall": "Share of the time since its last row that this worker waited for rows; mean of all in step",
     "split": "train: one update; validation: mean over the held-out rows",
 }
 TIMELINE = {
@@ -96,6 +97,11 @@ class Record:
         """Return the first and the last validation losses of a history."""
         rows = [row for row in self._rows if row["split"] == "validation"]
         return _mean(rows[:1]), _mean(rows[-1:])
+
+    def stall(self) -> float | None:
+        """Average the share of time waited for rows over the training rows of a history."""
+        shares = [float(row["stall"]) for row in self._rows if row["split"] == "train"]
+        return round(sum(shares) / len(shares), 4) if shares else None
 
 
 def _mean(rows: list[dict[str, Any]]) -> Losses | None:

@@ -81,13 +81,14 @@ class Logbook:
     ) -> None:
         """Record an update, and show it."""
         now = self.clock()
-        speed = joint.rows / (now - self._last_row)
-        self._last_row = now
+        since, self._last_row = now - self._last_row, now
+        speed = joint.rows / since
+        waited = sum(lap.read_end - lap.read_begin for lap in joint.laps) / len(joint.laps)
         if self._record and np.isfinite(joint.losses.total):
             self.history.add(
                 step=step, epoch=epoch, worker=worker, time_s=round(now, 3), samples=samples,
                 **joint.losses.as_dict(), learning_rate=rate, staleness=0,
-                samples_per_s=round(speed, 1), split="train",
+                samples_per_s=round(speed, 1), stall=round(min(1.0, waited / since), 4), split="train",
             )  # fmt: skip
         self._bar.set_postfix_str(f"loss {joint.losses.total:.2f}, {speed:.0f} samples/s", refresh=False)
         self._bar.update()

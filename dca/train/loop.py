@@ -189,7 +189,10 @@ class Loop:
             self.log.history.training_loss(self.stream.steps_per_epoch),
             last,
             self.position.rows_left(self.workload, self.job.settings.epochs),
-            {"initial_validation_loss": initial and initial.as_dict()},
+            {
+                "initial_validation_loss": initial and initial.as_dict(),
+                "stall": self.log.history.stall(),
+            },
         )
 
 

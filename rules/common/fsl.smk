@@ -12,7 +12,7 @@ def registration_input(wildcards):
     files = {
         "standard_matrix": result(f"{folder}/t1w2standard.mat"),
         "anatomy_matrix": result("preprocess/{run_id}/epi2t1w.mat"),
-        "t1w": str(t1w),
+        "t1w": given_file(t1w),
     }
     if config["preprocess"]["registration"] == "nonlinear":
         files["anatomy_warp"] = result(f"{folder}/t1w2standard.nii.gz")
@@ -25,7 +25,7 @@ def anatomy_input(wildcards):
     return {
         "mean": epi_image("mean"),
         "brain": result("preprocess/{run_id}/desc-brain_mean.nii.gz"),
-        "t1w": str(t1w),
+        "t1w": given_file(t1w),
         "t1w_brain": result(f"preprocess/{anatomy.anatomy_name(t1w)}/brain.nii.gz"),
     }
 

@@ -1,12 +1,17 @@
 # Which files a stage or a target consists of.
 from dca.compare.others import is_common
-from dca.inputs import hcp
+from dca.inputs import hcp, remote
 from dca.preprocess import limits
 
 
 def result(path):
     """A path below the results folder."""
     return f"{RESULTS}/{path}"
+
+
+def given_file(path):
+    """A file of the inputs or of the clone: it lies where it is named, wherever the results are."""
+    return storage.s3(remote.address(path)) if remote.is_remote(path) else local(str(path))
 
 
 def log_file(path):
@@ -20,8 +25,11 @@ def benchmark_file(path):
 
 
 # What uses the trained model needs both of its files.
-MODEL_FOLDER = config["encode"]["model"] or result("train/model")
-MODEL = {"card": f"{MODEL_FOLDER}/card.json", "weights": f"{MODEL_FOLDER}/model.weights.h5"}
+MODEL = {"card": "card.json", "weights": "model.weights.h5"}
+if config["encode"]["model"]:
+    MODEL = {key: given_file(f"{config['encode']['model']}/{name}") for key, name in MODEL.items()}
+else:
+    MODEL = {key: result(f"train/model/{name}") for key, name in MODEL.items()}
 
 
 def per_run(pattern, keep=lambda run: True):
@@ -86,7 +94,7 @@ def denoised_files(wildcards):
 def demo_files():
     """What describes the demo as a dataset. No job needs it, so that a larger demo is only described anew."""
     names = ["dataset_description.json", "participants.tsv"]
-    return [str(DEMO / name) for name in names] if config["input"]["source"] == "demo" else []
+    return [given_file(DEMO / name) for name in names] if config["input"]["source"] == "demo" else []
 
 
 def subject_of_demo():
@@ -124,7 +132,7 @@ def files_beside(page):
 def scaling_tables():
     """What the benchmarks of the training left in the clone, as far as they were run."""
     tables = [settings.ROOT / f"benchmarks/results/{name}.tsv" for name in ("scaling", "equal-loss")]
-    return [str(table) for table in tables if table.is_file()]
+    return [given_file(table) for table in tables if table.is_file()]
 
 
 def run_record(field):
@@ -134,13 +142,13 @@ def run_record(field):
 
 def events_file(wildcards):
     """The events of the job's run."""
-    return str(RUNS[wildcards.run_id].events_file)
+    return given_file(RUNS[wildcards.run_id].events_file)
 
 
 def ev_files(wildcards):
     """The three-column files of the job's run, of HCP: its folder has one for every event."""
     run = RUNS[wildcards.run_id]
-    return [str(run.bold.parent / hcp.EVS / f"{event}.txt") for event in run.events]
+    return [given_file(run.bold.parent / hcp.EVS / f"{event}.txt") for event in run.events]
 
 
 def glm_maps(names):
@@ -189,7 +197,7 @@ def code_input(wildcards):
         "atoms": result("decompose/group/{setup}/atoms.h5"),
     }
     if wildcards.setup == "dca" and config["encode"]["dictionary"]:
-        files["atoms"] = f"{config['encode']['dictionary']}/atoms.h5"
+        files["atoms"] = given_file(f"{config['encode']['dictionary']}/atoms.h5")
     return files | ({"features": result("features/{run_id}.h5")} if wildcards.setup == "dca" else {})
 
 
@@ -214,7 +222,7 @@ def compare_input(wildcards):
     others = {"sums": result("compare/z_sums.h5")} if is_common(run_space(wildcards)) else {}
     return others | {
         "shard": result("signals/{run_id}.h5"),
-        "events": str(run.events_file),
+        "events": given_file(run.events_file),
         "dictionaries": [result(f"{folder}/dictionary.tsv") for folder in folders],
         "coefficients": [result(f"{folder}/coefficients.npz") for folder in folders],
         "confounds": result("preprocess/{run_id}/confounds.tsv"),

@@ -12,8 +12,8 @@ def image_mb(wildcards, input):
     if run is None:
         return input.size_mb
     size = 0  # the demo's, before it is simulated
-    if run.bold.is_file():
-        size = run.bold.stat().st_size / 1e6 / (1 if run.bold.suffix == ".gz" else 4)
+    if (stored := remote.state(run.bold)[0]) > 0:
+        size = stored / 1e6 / (1 if run.bold.suffix == ".gz" else 4)
     if NORMALISED:  # to a grid that may have many more voxels than the image
         voxels = template.voxels(PLAN.voxel_mm(config["preprocess"]))
         size = max(size, voxels * run.volumes * 4 / 6 / 1e6)

@@ -24,7 +24,7 @@ def before(step):
 
 def bold_file(wildcards):
     """The image that came in."""
-    return str(RUNS[wildcards.run_id].bold)
+    return given_file(RUNS[wildcards.run_id].bold)
 
 
 def unaligned(wildcards):
@@ -35,7 +35,7 @@ def unaligned(wildcards):
 
 def t1w_file(wildcards):
     """The T1w image of the run."""
-    return str(T1W[wildcards.run_id])
+    return given_file(T1W[wildcards.run_id])
 
 
 def scale_input(wildcards):
@@ -78,7 +78,7 @@ def confounds_input(wildcards):
     if BACKEND != "none":
         files["parameters"] = result("preprocess/{run_id}/motion.tsv")
     elif RUNS[wildcards.run_id].confounds:
-        files["given"] = str(RUNS[wildcards.run_id].confounds)
+        files["given"] = given_file(RUNS[wildcards.run_id].confounds)
     if T1W.get(wildcards.run_id):
         files |= {name: tissue_mask(name) for name in ("csf", "white_matter")}
     return files
@@ -98,4 +98,4 @@ def raw_mask_input(wildcards):
 def given_mask_input(wildcards):
     """The image, and its mask where one came along."""
     run = RUNS[wildcards.run_id]
-    return {"bold": str(run.bold)} | ({"given": str(run.mask)} if run.mask else {})
+    return {"bold": given_file(run.bold)} | ({"given": given_file(run.mask)} if run.mask else {})

@@ -247,6 +247,7 @@ def _write_training(folder: Path, rng: np.random.Generator) -> None:
             "loss": loss,
             "samples": 100 * steps,
             "staleness": rng.poisson(1, len(steps)),
+            "stall": np.where(steps <= 20, 0.5, 0.0),
             "split": "train",
         }
     )

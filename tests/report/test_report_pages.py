@@ -76,6 +76,7 @@ def test_pages_hold_their_sections_images_and_links(finished, pages) -> None:
     assert {"loss", "workers", "filters", "scaling", "numbers", "notes"} <= set(training.ids)
     # losses, timeline, staleness, throughput, filters, their gains, a deeper layer, scaling
     assert len(training.images) == 8
+    assert "waited for rows 5.0 % of their time (mean over updates; 95th percentile 50.0 %)" in training.text
     for run in finished.runs:
         assert f"{run.subject}.html" in index.addresses
         assert f"{run.subject}.html#{run.run_id}" in index.addresses

@@ -34,6 +34,7 @@ def test_two_workers_train_and_the_record_is_whole(make_job, start, check_comple
     assert (timeline["end_s"] >= timeline["start_s"]).all()
     # Worker 1 began from the weights that worker 0 had made alone.
     train = history[history["split"] == "train"].sort_values("step")
+    assert train["stall"].between(0, 1).all() and 0 <= outcome.details["stall"] <= 1
     assert job.plan.warmup_steps == 4
     assert (train["worker"].iloc[:4] == 0).all() and (train["worker"] == 1).any()
 

@@ -31,11 +31,12 @@ def test_accrual_is_the_mean_over_rows(rows, seed):
     for _ in range(2):
         accrual.clear()
         for i, n in enumerate(rows):
-            accrual.add(gradients[i], Losses(*losses[i]), n, 10.0 + i, 11.0 + i)
+            accrual.add(gradients[i], Losses(*losses[i]), n, 9.75 + i, 10.0 + i, 11.0 + i)
     np.testing.assert_allclose(accrual.gradient, np.average(gradients, 0, rows), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(accrual.losses, np.average(losses, 0, rows))
     assert (accrual.rows, accrual.batches) == (sum(rows), len(rows))
-    assert (accrual.begin, accrual.end) == (10.0, 10.0 + len(rows))
+    assert (accrual.free, accrual.begin, accrual.end) == (9.75, 10.0, 10.0 + len(rows))
+    assert accrual.waited == 0.25 * len(rows)
     np.testing.assert_array_equal(gradients, before)
 
 
@@ -148,6 +149,25 @@ def test_overlap_makes_weights_one_exchange_older_and_says_so(overlap, age):
     agents = Agents(1, 1)
     seen = play(agents, 6, overlap=overlap)
     assert seen == agents.computed_from == [max(0, i - age) for i in range(6)]
+
+
+@pytest.mark.parametrize(("n_push", "overlap"), [(1, False), (1, True), (3, False)])
+def test_the_share_of_time_that_went_into_waiting_for_rows(monkeypatch, n_push, overlap):
+    now = [100.0]
+    monkeypatch.setattr("time.time", lambda: now[0])
+
+    def take(seconds, result=None):
+        now[0] += seconds
+        return result
+
+    agents = Agents(n_push, n_push)
+    exchange = Exchange(agents, lambda _: None, TrainSettings(n_push=n_push, n_fetch=n_push), 0)
+    batches = ((0, take(wait, np.ones((2, 5), np.float32))) for wait in (1, 0, 3, 0, 0, 0))
+    work(exchange, lambda _: take(1, (np.ones(P, np.float32), Losses.of(1, 1))), batches)
+    # The worker looks one batch ahead to know the last: it waits for the third before it computes the second.
+    expected = {1: [0.5, 0.75, 0, 0, 0, 0], 3: [4 / 7, 0]}[n_push]
+    assert [push.stall for push in agents.pushes] == pytest.approx(expected)
+    assert all(push.read_start <= push.compute_start for push in agents.pushes)
 
 
 @pytest.mark.parametrize("overlap", [False, True])

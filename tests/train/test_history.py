@@ -10,7 +10,7 @@ ROW = {"epoch": 0, "reconstruction_loss": 1.0, "feature_loss": 0.5}
 
 def fill(record, steps):
     for step in steps:
-        record.add(step=step, loss=float(step), split="train", worker=0, **ROW)
+        record.add(step=step, loss=float(step), split="train", worker=0, stall=0.1 * step, **ROW)
     record.flush()
 
 
@@ -56,10 +56,12 @@ def test_mean_losses(tmp_path):
     record = Record(tmp_path / "history.tsv", HISTORY)
     assert record.training_loss(3) is None
     assert record.validation_losses() == (None, None)
+    assert record.stall() is None
     fill(record, range(1, 6))
     record.add(step=5, loss=8.0, split="validation", **ROW)
     record.add(step=5, loss=7.0, split="validation", **ROW)
     assert record.training_loss(2) == (4.5, 1.0, 0.5)
+    assert record.stall() == pytest.approx(0.3)
     assert [losses.total for losses in record.validation_losses()] == [8.0, 7.0]
 
 

@@ -54,6 +54,7 @@ def test_it_learns_and_records_what_it_does(first_job, whole):
     assert judged["step"].tolist() == [0, 12, 24]
     assert judged["loss"].iloc[-1] == pytest.approx(outcome.validation.total)
     assert history["time_s"].is_monotonic_increasing
+    assert trained["stall"].between(0, 1).all() and outcome.details["stall"] <= 1
     timeline = read_tsv(job.folder / "timeline.tsv")
     assert {"read", "compute", "update", "validate", "checkpoint"} == set(timeline["phase"])
     assert (timeline["end_s"] >= timeline["start_s"]).all()

@@ -33,6 +33,7 @@ def test_workers_in_step_equal_one_process_with_all_their_rows(make_job, start, 
     tables = [read_tsv(folder / "history.tsv")[columns] for folder in (job.folder, tmp_path / "alone")]
     assert tables[0].drop(columns="loss").equals(tables[1].drop(columns="loss"))
     np.testing.assert_allclose(*(table["loss"] for table in tables), rtol=1e-4)
+    assert read_tsv(job.folder / "history.tsv").query("split == 'train'")["stall"].between(0, 1).all()
     timeline = read_tsv(job.folder / "timeline.tsv")
     for worker in range(3):
         spans = timeline[timeline["worker"] == worker]

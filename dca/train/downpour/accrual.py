@@ -26,8 +26,12 @@ class Accrual:
         With one batch its very gradient, else an array of this object's.
     batches, rows : int
     losses : float64 array (3,)
+    free : float
+        When the worker was free for the first batch, in seconds since 1970, as below.
     begin, end : float
-        When computing began and ended, in seconds since 1970.
+        When computing began and ended.
+    waited : float
+        Seconds that it waited for the batches.
     """
 
     def __init__(self) -> None:
@@ -39,13 +43,14 @@ class Accrual:
         self.gradient: Vector | None = None
         self.batches = self.rows = 0
         self.losses = np.zeros(3)
-        self.begin = self.end = 0.0
+        self.free = self.begin = self.end = self.waited = 0.0
 
-    def add(self, gradient: Vector, losses: Losses, rows: int, begin: float, end: float) -> None:
-        """Add a batch's gradient, computed between two times; it must not change until the push."""
+    def add(self, gradient: Vector, losses: Losses, rows: int, free: float, begin: float, end: float) -> None:
+        """Add a batch's gradient, computed between the last two times; it must not change until the push."""
         self.batches += 1
         self.rows += rows
-        self.begin, self.end = self.begin or begin, end
+        self.free, self.begin, self.end = self.free or free, self.begin or begin, end
+        self.waited += begin - free
         if self.gradient is None:
             self.gradient, self.losses[:] = gradient, losses
             return

@@ -70,7 +70,7 @@ class Exchange:
         self._turns = turns(settings.n_push, settings.n_fetch)
         self._accrual = Accrual()
         self._versions: list[float] = []
-        self._free = self._begin = self._end = 0.0
+        self._free = self._begin = self._end = self._computed = 0.0
         self._thread = ThreadPoolExecutor(1, "exchange") if settings.overlap else None
         self._running: Future[_Pulled] | None = None
 
@@ -84,7 +84,7 @@ class Exchange:
 
     def add(self, epoch: int, gradient: Vector, losses: Losses, rows: int, begin: float) -> None:
         """Take in the gradient of a batch whose computing began at `begin` and has just ended."""
-        self._accrual.add(gradient, losses, rows, begin, time.time())
+        self._accrual.add(gradient, losses, rows, self._free, begin, time.time())
         self._position, self._epoch = self._position + 1, epoch
 
     def turn(self) -> bool:
@@ -133,15 +133,23 @@ class Exchange:
             reconstruction=own.losses[1],
             feature=own.losses[2],
             version=0,
-            read_start=self._free,
+            stall=self._stall(),
+            read_start=own.free,
             compute_start=own.begin,
             compute_end=own.end,
             exchange_start=self._begin,
             exchange_end=self._end,
         )
         gradient = own.gradient if finite else None
+        self._computed = own.end
         own.clear()
         return partial(self._carry, gradient, header, self._versions, fetch)
+
+    def _stall(self) -> float:
+        """Give the share of the time since the last push was computed that went into waiting for rows."""
+        own = self._accrual
+        # The clock of the system may be set meanwhile.
+        return min(1.0, max(0.0, own.waited / max(1e-9, own.end - (self._computed or own.free))))
 
     def _carry(
         self, gradient: Vector | None, header: Push | None, computed_from: list[float], fetch: bool

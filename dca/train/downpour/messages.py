@@ -29,6 +29,8 @@ class Push(NamedTuple):
     feature: float
     version: float
     """Version of this server's share of the weights that the gradient was computed from."""
+    stall: float
+    """Share of the time since its last push was computed that it waited for rows, 0 to 1."""
     read_start: float
     """When it was free to read rows for this push, in seconds since 1970, as all below."""
     compute_start: float

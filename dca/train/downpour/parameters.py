@@ -122,4 +122,5 @@ class ParameterServer:
             "feature_loss": push.feature,
             "learning_rate": rate,
             "staleness": staleness,
+            "stall": round(push.stall, 4),
         }

@@ -230,6 +230,7 @@ class Supervisor:
         initial, validation = history.validation_losses()
         details = {
             "initial_validation_loss": initial and initial.as_dict(),
+            "stall": history.stall(),
             "staleness": {str(key): state.staleness[key] for key in sorted(state.staleness)},
             "rows_by_worker": [own.rows for own in state.workers],
             "updates_by_worker": [own.updates for own in state.workers],
