@@ -6,8 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -64,13 +65,39 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> pytes
     return report
 
 
+def load_helper(name: str) -> ModuleType:
+    """A module of this folder: pytest's import mode gives tests no way to import one."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.fixture
 def make_hcp(tmp_path: Path) -> Callable[..., Path]:
     """Write a tree of HCP's layout, by tests/hcp.py."""
-    spec = importlib.util.spec_from_file_location("hcp", Path(__file__).with_name("hcp.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return functools.partial(module.write_hcp, tmp_path / "HCP")
+    return functools.partial(load_helper("hcp").write_hcp, tmp_path / "HCP")
+
+
+@pytest.fixture(scope="session")
+def browsing() -> ModuleType:
+    """How reports are looked at: tests/browsing.py."""
+    return load_helper("browsing")
+
+
+@pytest.fixture(scope="module")
+def browser(browsing: ModuleType) -> Iterator:
+    """Chromium, started."""
+    with browsing.chromium() as chromium:
+        yield chromium
+
+
+@pytest.fixture
+def visit(browsing: ModuleType, browser) -> Iterator:
+    """Open a file with the network off; at the end, fail on what the console or the network saw."""
+    visitor = browsing.Visitor(browser)
+    yield visitor
+    visitor.leave()
 
 
 @pytest.fixture(scope="session")

@@ -268,8 +268,11 @@ def run_report_files(run, kept):
             for name in ("dictionary.tsv", "coefficients.npz", "maps.nii.gz", "maps.json")
         ),
     ]
+    if {"dca", "dca-group"} & set(SETUPS):
+        names += [f"features/{run.run_id}.h5", f"features/{run.run_id}_reconstruction.tsv"]
     if run.events:
-        names += [f"glm/{run.run_id}/summary.json", f"compare/runs/{run.run_id}.tsv"]
+        tables = [f"compare/{folder}/{run.run_id}.tsv" for folder in ("runs", "atoms")]
+        names += [f"glm/{run.run_id}/summary.json", *tables]
     return [result(name) for name in names]
 
 
