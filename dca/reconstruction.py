@@ -48,11 +48,7 @@ def write_examples(
     with Shard(shard) as source:
         count = min(sample, source.n_voxels)
         signals = source.read(0, count)
-        models = np.empty_like(signals)
-        for start, block in reconstruct(source, model_folder):
-            models[start : start + len(block)] = block[: count - start]
-            if start + len(block) >= count:
-                break
+        models = np.concatenate([block for _, block in reconstruct(source, model_folder, rows=count)])
         likeness = np.einsum("ij,ij->j", standardise(signals.T), standardise(models.T))
         order = np.argsort(-likeness, kind="stable")
         rows = dict(zip(EXAMPLES, (order[0], order[count // 2], order[-1]), strict=True))

@@ -54,7 +54,7 @@ FAINT = """
 # Headings, captions, and the columns of tables, in their order.
 OUTLINE = """
 () => {
-  const text = node => node.textContent.replace(/\\s+/g, " ").trim();
+  const text = node => node.textContent.replace(/[ \\n]+/g, " ").trim();
   const lines = [];
   for (const node of document.querySelectorAll("h1, h2, h3, h4, figcaption, .browser, table:not(.facts)")) {
     const [, level] = node.tagName.match(/^H(\\d)$/) ?? [];

@@ -9,7 +9,6 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from dca.report.picture import BLUE, GREY, Picture, styled, to_picture
-from dca.report.slices import COLOURS
 
 HIGH_PERCENT = 99.0  # of all |features|, where the colours end
 
@@ -53,6 +52,7 @@ def draw_features(codes: np.ndarray, alt: str) -> Picture:
     Parameters
     ----------
     codes : ndarray, shape (voxels, hidden)
+        Their mean over voxels taken out.
     alt : str
     """
     limit = float(np.percentile(np.abs(codes), HIGH_PERCENT)) or 1.0
@@ -61,7 +61,7 @@ def draw_features(codes: np.ndarray, alt: str) -> Picture:
     image = axes.imshow(
         codes,
         aspect="auto",
-        cmap=COLOURS,
+        cmap="RdBu_r",
         vmin=-limit,
         vmax=limit,
         interpolation="nearest",
@@ -70,5 +70,5 @@ def draw_features(codes: np.ndarray, alt: str) -> Picture:
     axes.set_xlabel("Feature")
     axes.set_ylabel("Voxel, random order")
     axes.grid(visible=False)
-    figure.colorbar(image, ax=axes, label="Value", pad=0.01)
+    figure.colorbar(image, ax=axes, label="Feature − mean", pad=0.01)
     return to_picture(figure, alt, colours=128)

@@ -48,8 +48,9 @@ def show_model(run: RunResults, gallery: Gallery) -> ModelView:
         picture = draw_reconstructions(table["time_s"].to_numpy(float), chosen, alt)
         reconstructions = gallery.add(f"{run.run_id}_reconstructions", picture, table)
     if codes is not None:
-        alt = f"Features of {len(codes)} voxels of {run.run_id}, a row per voxel."
-        features = gallery.add(f"{run.run_id}_features", draw_features(codes, alt))
+        alt = f"Features of {len(codes)} voxels of {run.run_id} less their mean, a row per voxel."
+        # What all voxels have in common would hide what tells them apart; the dictionary leaves it out too.
+        features = gallery.add(f"{run.run_id}_features", draw_features(codes - codes.mean(axis=0), alt))
     return ModelView(reconstructions, features, voxels, 0 if codes is None else len(codes))
 
 
