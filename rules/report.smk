@@ -19,7 +19,7 @@ rule report_subject:
     threads: 1
     resources:
         mem_mb=mem_mb(1500),
-        runtime=runtime(5),
+        runtime=runtime(5, 10),
     params:
         runs=lambda wildcards: [plain(run) for run in runs if run.subject == wildcards.subject],
         config=REPORTED,
