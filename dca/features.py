@@ -93,9 +93,9 @@ def encode(
 
 
 def reconstruct(
-    shard: Shard, model_folder: str | Path, *, batch: int = 512
+    shard: Shard, model_folder: str | Path, *, batch: int = 512, rows: int | None = None
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Reconstruct every row of a shard by a trained model, with its switches if it has them.
+    """Reconstruct the rows of a shard by a trained model, with its switches if it has them.
 
     Parameters
     ----------
@@ -103,6 +103,8 @@ def reconstruct(
     model_folder : path
     batch : int
         Rows at a time, the last block filled up with zeros.
+    rows : int, optional
+        How many, from the first on; all by default.
 
     Yields
     ------
@@ -118,11 +120,13 @@ def reconstruct(
 
     model, card = load_model(model_folder)
     _check_fit(shard, card, model_folder)
-    yield from _applied(model, shard, batch, "reconstruct")
+    yield from _applied(model, shard, batch, "reconstruct", rows)
 
 
-def _applied(model: Autoencoder, source: Shard, batch: int, what: str) -> Iterator[tuple[int, np.ndarray]]:
-    """Encode or reconstruct all rows, in batches of one size, so that every row is computed alike."""
+def _applied(
+    model: Autoencoder, source: Shard, batch: int, what: str, rows: int | None = None
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Encode or reconstruct rows, in batches of one size, so that every row is computed alike."""
     from tqdm import tqdm
 
     from dca.model.backend import tf
@@ -131,8 +135,10 @@ def _applied(model: Autoencoder, source: Shard, batch: int, what: str) -> Iterat
     call = {"encode": model.encode, "reconstruct": model.call}[what]
     function = tf.function(call, input_signature=signature, autograph=False)
     padded = np.zeros((batch, source.length), np.float32)
-    with tqdm(total=source.n_voxels, desc=f"{what} {source.run_id}", unit="voxel", mininterval=1) as bar:
-        for start, block in source.blocks(batch):
+    count = min(source.n_voxels, source.n_voxels if rows is None else rows)
+    with tqdm(total=count, desc=f"{what} {source.run_id}", unit="voxel", mininterval=1) as bar:
+        for start in range(0, count, batch):
+            block = source.read(start, min(start + batch, count))
             padded[: len(block)], padded[len(block) :] = block, 0
             yield start, function(padded).numpy()[: len(block)]
             bar.update(len(block))

@@ -26,6 +26,7 @@ rule compare_run:
         unpack(compare_input),
     output:
         table=result("compare/runs/{run_id}.tsv"),
+        atoms=result("compare/atoms/{run_id}.tsv"),
     log:
         log_file("compare/{run_id}"),
     benchmark:

@@ -1,4 +1,4 @@
-# The hidden layer's states of every voxel.
+# The hidden layer's states of every voxel, and how well the model reconstructs some of them.
 
 
 # A dictionary of all training runs lies between their features and what follows from it.
@@ -11,6 +11,7 @@ rule encode:
         shard=result("signals/{run_id}.h5"),
     output:
         features=result("features/{run_id}.h5"),
+        examples=result("features/{run_id}_reconstruction.tsv"),
     log:
         log_file("features/{run_id}"),
     benchmark:

@@ -1,4 +1,4 @@
-# HTML pages: one per subject, one of the training, and the index of the study.
+# HTML pages: one per subject, one of the training, and the index of the study; and all of them in one folder.
 
 
 rule report_subject:
@@ -7,11 +7,7 @@ rule report_subject:
         training_summary(),
     output:
         **files_beside("report/{subject}"),
-        page=report(
-            result("report/{subject}.html"),
-            category="Subjects",
-            caption="../workflow/report/subject.rst",
-        ),
+        page=shown_page("report/{subject}", "Subjects", "../workflow/report/subject.rst"),
     log:
         log_file("report/{subject}"),
     benchmark:
@@ -23,7 +19,7 @@ rule report_subject:
     threads: 1
     resources:
         mem_mb=mem_mb(1500),
-        runtime=runtime(5),
+        runtime=runtime(5, 10),
     params:
         runs=lambda wildcards: [plain(run) for run in runs if run.subject == wildcards.subject],
         config=REPORTED,
@@ -37,11 +33,7 @@ rule report_training:
         scaling_tables(),
     output:
         **files_beside("report/training"),
-        page=report(
-            result("report/training.html"),
-            category="Study",
-            caption="../workflow/report/training.rst",
-        ),
+        page=shown_page("report/training", "Study", "../workflow/report/training.rst"),
     log:
         log_file("report/training"),
     benchmark:
@@ -63,11 +55,7 @@ rule report_index:
         index_report_input,
     output:
         **files_beside("report/index"),
-        page=report(
-            result("report/index.html"),
-            category="Study",
-            caption="../workflow/report/index.rst",
-        ),
+        page=shown_page("report/index", "Study", "../workflow/report/index.rst"),
     log:
         log_file("report/index"),
     benchmark:
@@ -83,3 +71,30 @@ rule report_index:
         config=REPORTED,
     script:
         "../workflow/scripts/report_index.py"
+
+
+# For `snakemake --report report.zip`: that takes files one by one, and pages without what they link to.
+rule bundle_report:
+    input:
+        report_pages(),
+    output:
+        folder=report(
+            directory(result("report_bundle")),
+            htmlindex="index.html",
+            category="Study",
+            caption="../workflow/report/index.rst",
+        ),
+    log:
+        log_file("report/bundle"),
+    benchmark:
+        benchmark_file("report/bundle")
+    conda:
+        "../envs/dca.yaml"
+    threads: 1
+    resources:
+        mem_mb=mem_mb(500),
+        runtime=runtime(5),
+    params:
+        index=result("report/index.html"),
+    script:
+        "../workflow/scripts/bundle.py"

@@ -65,8 +65,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> pytes
     return report
 
 
-def load(name: str) -> ModuleType:
-    """A module of helpers beside this one."""
+def load_helper(name: str) -> ModuleType:
+    """A module of this folder: pytest's import mode gives tests no way to import one."""
     spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -76,15 +76,37 @@ def load(name: str) -> ModuleType:
 @pytest.fixture
 def make_hcp(tmp_path: Path) -> Callable[..., Path]:
     """Write a tree of HCP's layout, by tests/hcp.py."""
-    return functools.partial(load("hcp").write_hcp, tmp_path / "HCP")
+    return functools.partial(load_helper("hcp").write_hcp, tmp_path / "HCP")
 
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[ModuleType]:
     """A server that speaks S3, as `server` of tests/s3.py."""
-    module = load("s3")
+    module = load_helper("s3")
     with module.serve() as module.server:
         yield module
+
+
+
+@pytest.fixture(scope="session")
+def browsing() -> ModuleType:
+    """How reports are looked at: tests/browsing.py."""
+    return load_helper("browsing")
+
+
+@pytest.fixture(scope="module")
+def browser(browsing: ModuleType) -> Iterator:
+    """Chromium, started."""
+    with browsing.chromium() as chromium:
+        yield chromium
+
+
+@pytest.fixture
+def visit(browsing: ModuleType, browser) -> Iterator:
+    """Open a file with the network off; at the end, fail on what the console or the network saw."""
+    visitor = browsing.Visitor(browser)
+    yield visitor
+    visitor.leave()
 
 
 @pytest.fixture(scope="session")

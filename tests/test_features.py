@@ -6,7 +6,9 @@ import pytest
 from dca.denoise import denoise
 from dca.errors import ModelError, ShardError
 from dca.features import Features, encode
+from dca.files import read_json, read_tsv
 from dca.model import Architecture, build, save_model
+from dca.reconstruction import write_examples
 from dca.signals import Shard, write_shard
 
 
@@ -132,3 +134,20 @@ def test_files_that_are_not_features_are_refused(tmp_path):
         Features(tmp_path / "text.h5")
     with pytest.raises(ShardError, match="not a file of features"):
         Features(make_shard(tmp_path / "shard.h5"))
+
+
+def test_examples_are_the_best_the_median_and_the_worst_of_a_sample(trained, tmp_path):
+    model, folder = trained
+    shard, out = make_shard(tmp_path / "run.h5"), tmp_path / "run_reconstruction.tsv"
+    write_examples(shard, folder, out, sample=9)
+    with Shard(shard) as source:
+        signals, voxel = source.read(0, 9), source.voxel
+    models = model.call(signals).numpy()
+    r = np.array([np.corrcoef(x, y)[0, 1] for x, y in zip(signals, models, strict=True)])
+    table, said = read_tsv(out), read_json(out.with_suffix(".json"))
+    assert list(table["time_s"][:2]) == [0, 2] and list(table) == list(said)
+    for name, row in zip(("best", "median", "worst"), np.argsort(-r)[[0, 4, 8]], strict=True):
+        assert said[name]["r"] == pytest.approx(r[row], abs=1e-4) and said[name]["voxels"] == 9
+        assert said[name]["position_mm"] == [voxel[row], 0, 0]
+        np.testing.assert_allclose(table[name], signals[row], atol=1e-5)
+        np.testing.assert_allclose(table[f"{name}_model"], models[row], atol=1e-4)

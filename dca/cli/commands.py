@@ -90,6 +90,7 @@ def register(groups: Any) -> None:
     compare.add_argument("--raw", help="folder of the dictionary of signals")
     compare.add_argument("--dca", help="folder of the dictionary of features")
     compare.add_argument("--split", default="train", choices=["train", "validation"])
+    compare.add_argument("--atoms", help="also write a table with p of every atom, .tsv")
 
     command(groups, "report", _report, "write the HTML pages of a study's results", settings=True)
 
@@ -268,6 +269,7 @@ def _compare(arguments: Arguments) -> None:
         confounds=arguments.confounds,
         surrogates=config["compare"]["surrogates"],
         seed=config["seed"],
+        atoms=arguments.atoms,
     )
 
 

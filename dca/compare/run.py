@@ -11,6 +11,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
+from dca.compare.atoms import ATOM_COLUMNS, judge_atoms
 from dca.compare.columns import COLUMNS
 from dca.compare.halves import halve
 from dca.compare.nulls import make_nulls
@@ -42,6 +43,7 @@ def compare_run(
     confounds: str | Path | None = None,
     surrogates: int = 1000,
     seed: int = 0,
+    atoms: str | Path | None = None,
 ) -> pd.DataFrame:
     """Compare the atoms of one run with its task and write the table.
 
@@ -77,6 +79,8 @@ def compare_run(
         Orders to draw. The same for all setups, so that these can be compared.
     seed : int
         The draw depends on it and on the run's name.
+    atoms : path, optional
+        A second table to write, with p of every atom: `dca.compare.atoms.ATOM_COLUMNS`.
 
     Returns
     -------
@@ -91,6 +95,7 @@ def compare_run(
         If the events are invalid.
     """
     rows: list[dict[str, Any]] = []
+    judged: list[pd.DataFrame] = []
     if events is not None and glm is not None:
         with Shard(shard) as data:
             volumes = volumes or data.length
@@ -121,9 +126,9 @@ def compare_run(
             maps = {event: _read_map(Path(glm, f"{event}_z.nii.gz"), data) for event in nulls}
             setups = {}
             for setup, folder in decompositions.items():
-                atoms = read_dictionary(folder, data.length)
-                weights = read_coefficients(folder, (atoms.shape[1], data.n_voxels))
-                setups[setup] = Setup(atoms[rest], weights)
+                dictionary = read_dictionary(folder, data.length)
+                weights = read_coefficients(folder, (dictionary.shape[1], data.n_voxels))
+                setups[setup] = Setup(dictionary[rest], weights)
             run = Run(
                 nulls,
                 halve(len(rest)),
@@ -136,6 +141,10 @@ def compare_run(
             key = {"run_id": data.run_id, "subject": data.subject, "split": split}
             for setup, part in setups.items():
                 rows += [{**key, "setup": setup, **row} for row in score_setup(run, setup, part)]
+                judged.append(judge_atoms(nulls, part.dictionary).assign(**key, setup=setup))
+    if atoms is not None:
+        every = pd.concat(judged, ignore_index=True) if judged else pd.DataFrame()
+        write_tsv(atoms, every.reindex(columns=list(ATOM_COLUMNS)).round({"pcc": 5}), ATOM_COLUMNS)
     result = pd.DataFrame(rows, columns=list(COLUMNS))
     write_tsv(out, result, COLUMNS)
     return result

@@ -66,9 +66,9 @@ def component_numbers(
     Returns
     -------
     dict
-        ``pcc`` and ``p`` by event and atom, ``energy`` (per cent of the squared coefficients of all atoms),
-        ``frequency`` (Hz, where the spectrum is largest), ``voxels``; ``courses`` and ``design`` as base64 of
-        int8, each series scaled to ±127.
+        ``pcc``, ``p`` and ``corrected`` (p over all atoms) by event and atom, ``energy`` (per cent of the
+        squared coefficients of all atoms), ``frequency`` (Hz, where the spectrum is largest), ``voxels``;
+        ``courses`` and ``design`` as base64 of int8, each series scaled to ±127.
     """
     design = run.design
     events = [event for event in run.events if design is not None and event in design]
@@ -89,7 +89,8 @@ def component_numbers(
         "design": pack(regressors),
         "courses": pack(atoms),
         "pcc": [[round(float(r), 4) for r in row] for row in correlate(atoms, regressors)],
-        "p": [_p_values(run, setup, event, atoms.shape[1]) for event in events],
+        "p": [_p_values(run, setup, event, "p", atoms.shape[1]) for event in events],
+        "corrected": [_p_values(run, setup, event, "p_corrected", atoms.shape[1]) for event in events],
         "energy": [round(float(e), 4) for e in 100 * squares / (squares.sum() or 1)],
         "frequency": [round(float(f), 5) for f in strongest_frequency(atoms, run.tr)],
         "voxels": np.diff(coefficients.indptr).tolist(),
@@ -109,14 +110,14 @@ def pack(columns: np.ndarray) -> str:
     return base64.b64encode(np.rint(scaled).astype(np.int8).T.tobytes()).decode("ascii")
 
 
-def _p_values(run: RunResults, setup: str, event: str, atoms: int) -> list[float | None]:
-    """The p of the event's best atom; that of others was not computed."""
+def _p_values(run: RunResults, setup: str, event: str, column: str, atoms: int) -> list[float | None]:
+    """One p of every atom; None where the comparison was not run."""
     found: list[float | None] = [None] * atoms
-    if run.comparison is not None:
-        rows = run.comparison
-        rows = rows[(rows["setup"] == setup) & (rows["event"] == event)]
-        for row in rows.head(1).dropna(subset=["atom", "p"]).to_dict("records"):
-            found[int(row["atom"])] = float(row["p"])
+    if run.judged_atoms is not None:
+        rows = run.judged_atoms
+        rows = rows[(rows["setup"] == setup) & (rows["event"] == event)].dropna(subset=[column])
+        for atom, p in zip(rows["atom"], rows[column], strict=True):
+            found[int(atom)] = float(f"{p:.4g}")
     return found
 
 

@@ -121,6 +121,11 @@ class RunResults:
         """Best atom per setup and event, with nulls."""
         return self.folder.table(f"compare/runs/{self.run_id}.tsv", dtype=LABELS)
 
+    @cached_property
+    def judged_atoms(self) -> pd.DataFrame | None:
+        """PCC and p of every atom by setup and event."""
+        return self.folder.table(f"compare/atoms/{self.run_id}.tsv", dtype=LABELS)
+
     def summary(self, stage: str) -> dict[str, Any] | None:
         """Summary of ``preprocess``, ``glm``, ``decompose/raw`` or ``decompose/dca``."""
         return self.folder.record(f"{stage}/{self.run_id}/summary.json")

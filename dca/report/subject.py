@@ -16,6 +16,7 @@ from dca.preprocess.template import template_on
 from dca.report import charts, verdicts
 from dca.report.components import add_components
 from dca.report.events import contrast_maps, key_figure
+from dca.report.features import show_model
 from dca.report.gallery import Data, Gallery, Shown
 from dca.report.index import run_row
 from dca.report.notes import gather_notes, run_logs
@@ -134,6 +135,7 @@ def _results(run: RunResults, config: Mapping[str, Any], gallery: Gallery) -> di
     setups = decompose_setups(config["decompose"])
     return {
         "signals": run.signals,
+        "model": show_model(run, gallery),
         "names": run.events,
         "key": key_figure(run, gallery) if run.events else None,
         "glm": glm,

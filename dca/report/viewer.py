@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import re
 
 import nibabel as nib
+import numpy as np
 from markupsafe import escape
 
 from dca.report.gallery import Gallery
 from dca.report.page import content_hash
 from dca.report.slices import COLOURS, Scale, Volume
 
+FINEST_MM = 3.0  # voxels of a viewer: at 2 mm one would be a megabyte
 STYLE = "body { background: #000; color: #fff; font: 16px system-ui, sans-serif; } .hidden { display: none; }"
 
 
@@ -34,7 +37,7 @@ def add_viewer(
     title : str
         Plain text.
     values, background : Volume
-        On one grid.
+        On one grid; one finer than `FINEST_MM` is brought to that.
     cut : tuple of int
         The voxel to begin at.
     scale : Scale
@@ -42,20 +45,35 @@ def add_viewer(
     """
     from nilearn.plotting import view_img  # takes a while to import
 
-    image, behind = (nib.Nifti1Image(volume.data, volume.affine) for volume in (values, background))
-    view = view_img(
-        image,
-        bg_img=behind,
-        cut_coords=tuple(float(mm) for mm in nib.affines.apply_affine(values.affine, cut)),
-        threshold=scale.threshold,
-        vmax=scale.limit,
-        cmap=COLOURS,
-        symmetric_cmap=True,
-        black_bg=True,
-        resampling_interpolation="nearest",
-    )
+    # nilearn collects garbage at each of its steps, which takes longer than the steps where a page's many
+    # objects are looked through every time.
+    gc.freeze()
+    try:
+        view = view_img(
+            _coarsened(values, "nearest"),
+            bg_img=_coarsened(background, "linear"),
+            cut_coords=tuple(float(mm) for mm in nib.affines.apply_affine(values.affine, cut)),
+            threshold=scale.threshold,
+            vmax=scale.limit,
+            cmap=COLOURS,
+            symmetric_cmap=True,
+            black_bg=True,
+            resampling_interpolation="nearest",
+        )
+    finally:
+        gc.unfreeze()
     page = _dress(view.get_standalone(), title, scale.label)
     return gallery.add_file(f"{name}.html", page.encode())
+
+
+def _coarsened(volume: Volume, interpolation: str) -> nib.Nifti1Image:
+    """A volume as an image whose voxels are no smaller than `FINEST_MM`."""
+    image = nib.Nifti1Image(volume.data, volume.affine)
+    if volume.voxel_mm.min() >= FINEST_MM:
+        return image
+    from nilearn.image import resample_img
+
+    return resample_img(image, np.eye(3) * FINEST_MM, interpolation=interpolation, force_resample=True)
 
 
 def _dress(page: str, title: str, label: str) -> str:

@@ -116,6 +116,11 @@ def compare_files():
 
 
 def report_files():
+    """All pages, and the folder for Snakemake's own report where wanted."""
+    return report_pages() + ([result("report_bundle")] if config["report"]["bundle"] else [])
+
+
+def report_pages():
     """The index, the training and one page per subject, with what lies beside them."""
     pages = ["report/index", "report/training", *(f"report/{subject}" for subject in SUBJECTS)]
     # Without the flag of a folder, which is for outputs.
@@ -127,6 +132,12 @@ def report_files():
 def files_beside(page):
     """The folder with what a page of the report loads; none where it holds all itself."""
     return {} if config["report"]["single_file"] else {"files": directory(result(f"{page}_files"))}
+
+
+def shown_page(page, category, caption):
+    """A page as an output; Snakemake's own report shows it, unless it has all pages in one folder."""
+    path = result(f"{page}.html")
+    return path if config["report"]["bundle"] else report(path, category=category, caption=caption)
 
 
 def scaling_tables():
@@ -276,8 +287,11 @@ def run_report_files(run, kept):
             for name in ("dictionary.tsv", "coefficients.npz", "maps.nii.gz", "maps.json")
         ),
     ]
+    if {"dca", "dca-group"} & set(SETUPS):
+        names += [f"features/{run.run_id}.h5", f"features/{run.run_id}_reconstruction.tsv"]
     if run.events:
-        names += [f"glm/{run.run_id}/summary.json", f"compare/runs/{run.run_id}.tsv"]
+        tables = [f"compare/{folder}/{run.run_id}.tsv" for folder in ("runs", "atoms")]
+        names += [f"glm/{run.run_id}/summary.json", *tables]
     return [result(name) for name in names]
 
 

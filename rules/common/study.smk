@@ -59,8 +59,9 @@ os.environ.update(DCA_CLONE=str(settings.ROOT))
 RUNS = {run.run_id: run for run in runs}
 SUBJECTS = sorted({run.subject for run in runs})
 GROUP_SETUPS = [setup for setup in SETUPS if setup.endswith("-group")]
-# What the report tells of: not how large a job of a cluster may be.
+# What the report tells of: neither how large a job of a cluster may be nor what else is made of the pages.
 REPORTED = {key: value for key, value in config.items() if key != "cluster"}
+REPORTED["report"] = {key: value for key, value in config["report"].items() if key != "bundle"}
 DEMO = Path.cwd() / RESULTS / "demo"
 WRITTEN = Path.cwd() / RESULTS / "inputs"  # what is made of the inputs; absolute, as in the run table
 BACKEND = config["preprocess"]["backend"]

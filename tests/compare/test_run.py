@@ -5,6 +5,7 @@ import pytest
 from scipy import sparse
 
 from dca.compare import compare_run, gather, sum_maps
+from dca.compare.atoms import ATOM_COLUMNS
 from dca.compare.group import OVERALL, compare_setups
 from dca.compare.run import COLUMNS
 from dca.errors import InputError
@@ -78,6 +79,23 @@ def test_table_of_a_run(study):
     assert row["heldout_pcc"] == pytest.approx(1) and row["heldout_p"] <= 0.1
     assert -1 <= row["heldout_r"] <= 1 and 0 < row["heldout_r_p"] <= 1
     assert row["others"] == 0 and np.isnan(row["others_r"])
+
+
+def test_every_atom_has_its_p(study):
+    table = compare(study, atoms=study / "atoms.tsv").set_index(["setup", "event"])
+    every = read_tsv(study / "atoms.tsv")
+    assert list(every) == list(ATOM_COLUMNS) == list(read_json(study / "atoms.json"))
+    assert len(every) == 2 * 4 * ATOMS and set(every["split"]) == {"validation"}
+    assert (every["p"] <= every["p_corrected"]).all()
+    best = every.loc[every["p_corrected"].groupby([every["setup"], every["event"]]).idxmin()]
+    for row in best.to_dict("records"):
+        of_event = table.loc[(row["setup"], row["event"])]
+        assert row["p_corrected"] == of_event["p"]  # the best atom's is that of the choice of the best
+    atom = every[(every["setup"] == "dca") & (every["event"] == "b") & (every["atom"] == 5)].iloc[0]
+    assert atom["pcc"] == pytest.approx(-1, abs=1e-4) and atom["p"] == 0.01
+    # By chance every p is as likely as any other.
+    others = every[every["atom"] != 5]["p"]
+    assert others.between(0.01, 1).all() and 0.3 < others.mean() < 0.7
 
 
 def test_maps_of_other_runs_count(study):

@@ -15,9 +15,11 @@ from matplotlib.figure import Figure
 from scipy import sparse
 
 from dca import config as settings
+from dca.compare.atoms import ATOM_COLUMNS
 from dca.compare.group import gather
+from dca.compare.pcc import correlate
 from dca.compare.run import COLUMNS as COMPARE_COLUMNS
-from dca.files import write_json, write_tsv
+from dca.files import read_tsv, write_json, write_tsv
 from dca.inputs.run import Run
 from dca.report import write_index, write_subject, write_training
 from dca.report.picture import Picture
@@ -97,6 +99,8 @@ def sketched(small: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S
     monkeypatch.setattr("dca.report.training_charts.draw_losses", lambda *_: sketch)
     monkeypatch.setattr("dca.report.components.Sections.picture", lambda self, *_: np.zeros((*self.size, 3)))
     monkeypatch.setattr("dca.report.events.draw_map", lambda *_: sketch)
+    for name in ("reconstructions", "features"):
+        monkeypatch.setattr(f"dca.report.features.draw_{name}", lambda *_: sketch)
     monkeypatch.setattr("dca.report.subject.draw_mask", lambda *_, **__: sketch)
     shutil.copytree(small.results, tmp_path / "results")
     return Study(tmp_path / "results", copy.deepcopy(small.config), small.runs)
@@ -153,6 +157,7 @@ def _write_run(results: Path, run: Run, rng: np.random.Generator) -> None:
     design = _design(run.events, rng)
     for setup in ("raw", "dca"):
         _write_dictionary(results / "decompose" / setup / run.run_id, run, design, brain, rng)
+    _write_features(results / "features", run, len(voxel), rng)
     if run.events:
         _write_task(results, run, design, brain, rng)
 
@@ -208,6 +213,19 @@ def _write_codes(folder: Path, brain: np.ndarray, rng: np.random.Generator) -> N
     sparse.save_npz(folder / "coefficients.npz", codes)
 
 
+def _write_features(folder: Path, run: Run, voxels: int, rng: np.random.Generator) -> None:
+    folder.mkdir(exist_ok=True)
+    with h5py.File(folder / f"{run.run_id}.h5", "w") as file:
+        file["H"], file["voxel"] = rng.standard_normal((voxels, 16)).astype(np.float32), np.arange(voxels)
+        file.attrs.update(run_id=run.run_id, model_sha256="0")
+    table, said = {"time_s": TR * np.arange(T)}, {}
+    for name, r in (("best", 0.9), ("median", 0.5), ("worst", -0.1)):
+        table[name] = rng.standard_normal(T)
+        table[f"{name}_model"] = r * table[name]
+        said[name] = {"r": r, "position_mm": [6.0, -12.0, 30.0], "voxels": 64}
+    write_tsv(folder / f"{run.run_id}_reconstruction.tsv", pd.DataFrame(table), said)
+
+
 def _write_task(
     results: Path, run: Run, design: pd.DataFrame, brain: np.ndarray, rng: np.random.Generator
 ) -> None:
@@ -233,6 +251,28 @@ def _write_task(
         pd.DataFrame(rows, columns=list(COMPARE_COLUMNS)),
         COMPARE_COLUMNS,
     )
+    folders = {setup: results / "decompose" / setup / run.run_id for setup in ("raw", "dca")}
+    dictionaries = {name: read_tsv(folder / "dictionary.tsv").to_numpy() for name, folder in folders.items()}
+    judged = _judge_atoms(run, design, dictionaries)
+    write_tsv(results / "compare" / "atoms" / f"{run.run_id}.tsv", judged, ATOM_COLUMNS)
+
+
+def _judge_atoms(run: Run, design: pd.DataFrame, dictionaries: dict[str, np.ndarray]) -> pd.DataFrame:
+    """PCC of every atom; the p are made up, smaller where the PCC is larger."""
+    tables = []
+    for setup, atoms in dictionaries.items():
+        for event, row in zip(run.events, correlate(atoms, design[list(run.events)].to_numpy()), strict=True):
+            size = np.abs(row)
+            rank = size.argsort()[::-1].argsort()
+            columns = {
+                "atom": np.arange(K),
+                "pcc": row,
+                "p": 0.01 * (1 + rank),
+                "p_corrected": (1 + rank) / K,
+            }
+            tables.append(pd.DataFrame(columns).assign(setup=setup, event=event))
+    key = {"run_id": run.run_id, "subject": run.subject, "split": run.split}
+    return pd.concat(tables).assign(**key)[list(ATOM_COLUMNS)]
 
 
 def _write_training(folder: Path, rng: np.random.Generator) -> None:

@@ -2,123 +2,35 @@
 
 import dataclasses
 import shutil
-from collections.abc import Iterator
 
+import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 pytestmark = pytest.mark.browser
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-HINT = "willReadFrequently"  # Chromium on the speed of the viewer's canvas
 PAGES = ("index", "training", "01", "03")
-
-# Every image has loaded and has a size.
-UNSEEN = """
-async () => {
-  const unseen = [];
-  for (const image of document.images) {
-    image.loading = "eager";
-    image.closest("details")?.setAttribute("open", "");
-    await image.decode();
-    if (!image.naturalWidth || !image.clientWidth) unseen.push(image.alt);
-  }
-  return unseen;
-}
-"""
-# Lightness contrast of text against the nearest background, by WCAG 2.
-FAINT = """
-() => {
-  const parse = text => (text.match(/[\\d.]+/g) || []).map(Number);
-  const light = rgb => {
-    const linear = v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
-    const [r, g, b] = rgb.slice(0, 3).map(v => linear(v / 255));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const behind = node => {
-    for (; node; node = node.parentElement) {
-      const colour = parse(getComputedStyle(node).backgroundColor);
-      if (colour.length === 3 || colour[3] > 0) return colour;
-    }
-    return [255, 255, 255];
-  };
-  const faint = [];
-  for (const node of document.querySelectorAll("main *, header *, footer *")) {
-    const own = [...node.childNodes].some(child => child.nodeType === 3 && child.textContent.trim());
-    if (!own || !node.offsetParent) continue;
-    const pair = [light(parse(getComputedStyle(node).color)), light(behind(node))].sort((a, b) => b - a);
-    if ((pair[0] + 0.05) / (pair[1] + 0.05) < 4.5) faint.push(node.textContent.trim().slice(0, 40));
-  }
-  return faint;
-}
-"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator:
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def visit(browser):
-    """Open a file with the network off; fail on what the console or the network saw."""
-    contexts = []
-
-    def open_page(path, width=1440, scheme="light", errors=False):
-        context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True
-        )
-        page = context.new_page()
-        asked, said = [], []
-        page.on("request", lambda request: asked.append(request.url))
-        if not errors:
-            page.on("console", lambda message: None if HINT in message.text else said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("dialog", lambda dialog: said.append(dialog.message) or dialog.dismiss())
-        page.goto(path.as_uri())
-        page.wait_for_load_state()
-        contexts.append((context, path, asked if not errors else [], said))
-        return page
-
-    yield open_page
-    for context, path, asked, said in contexts:
-        context.close()
-        fetched = {url for url in asked if not url.startswith("data:")}
-        beside = [*path.parent.glob("*.html"), *path.parent.glob("*_files/*")]
-        assert fetched <= {file.as_uri() for file in beside}  # the report's own files, nothing else
-        assert said == []
 
 
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize(
     ("width", "scheme"), [(1440, "light"), (1440, "dark"), (375, "light"), (375, "dark")]
 )
-def test_page_fits_and_can_be_read(visit, pages, name, width, scheme) -> None:
+def test_page_fits_and_can_be_read(visit, browsing, pages, name, width, scheme) -> None:
     page = visit(pages[name], width, scheme)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.evaluate(FAINT) == []
+    assert page.evaluate(browsing.FAINT) == []
 
 
 @pytest.mark.parametrize("name", ["index", "training", "01"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(visit, pages, name, scheme) -> None:
-    page = visit(pages[name], 375, scheme)
-    if name == "01":
-        page.locator(".browser").first.scroll_into_view_if_needed()
-        page.locator(".thumbs button").nth(11).wait_for(state="attached")
-    found = Axe().run(page).response["violations"]
-    assert [(rule["id"], rule["impact"], rule["nodes"][0]["html"][:200]) for rule in found] == []
+def test_axe_finds_nothing(visit, browsing, pages, name, scheme) -> None:
+    assert browsing.find_faults(visit(pages[name], 375, scheme)) == []
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_every_image_loads_and_has_a_size(visit, pages, name) -> None:
+def test_every_image_loads_and_has_a_size(visit, browsing, pages, name) -> None:
     page = visit(pages[name])
     assert page.evaluate("document.images.length") >= 3
-    assert page.evaluate(UNSEEN) == []
+    assert page.evaluate(browsing.UNSEEN) == []
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -180,8 +92,14 @@ def test_components_are_all_there_and_sort(components) -> None:
     components.get_by_label("Event").select_option(label="left-finger")
     components.get_by_label("Sort by").select_option("pcc")
     assert numbers(components)[0].startswith("1 · |PCC|")  # atom 1 was made to follow it
-    components.get_by_label("Sort by").select_option("p")
-    assert numbers(components)[0] == "1 · p 0.020" and numbers(components)[1].endswith("p –")
+    for key, smallest, step in (("p", 0.01, 0.01), ("corrected", 1 / 12, 1 / 12)):
+        components.get_by_label("Sort by").select_option(key)
+        assert numbers(components)[0].startswith(f"1 · p {smallest:.3f}")
+        rising = [float(text.split()[3]) for text in numbers(components)]
+        np.testing.assert_allclose(rising, smallest + step * np.arange(12), atol=6e-4)
+    components.get_by_label("Sort by").select_option("energy")
+    falling = [float(text.split()[2]) for text in numbers(components)]
+    assert falling == sorted(falling, reverse=True) and sum(falling) == pytest.approx(100, abs=0.1)
     assert "left-finger" in components.locator(".component").inner_text()
 
 
@@ -220,12 +138,12 @@ def test_keyboard_walks_through_the_components(components) -> None:
 
 
 @pytest.mark.parametrize("width", [375, 794])
-def test_components_fit_a_narrow_window(visit, pages, width) -> None:
+def test_components_fit_a_narrow_window(visit, browsing, pages, width) -> None:
     page = visit(pages["01"], width=width, scheme="dark")
     page.locator(".browser").first.scroll_into_view_if_needed()
     page.locator(".thumbs button").first.wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.evaluate(FAINT) == []
+    assert page.evaluate(browsing.FAINT) == []
 
 
 def test_components_work_within_a_single_file(visit, small, tmp_path) -> None:

@@ -16,6 +16,7 @@ from dca.report.filters import encoder_filters
 from dca.report.picture import shrink_png
 from dca.report.results import Folder, RunResults, read_volume, records
 from dca.report.slices import Scale, Volume, atom_scale, draw_map, in_mm, peak, z_scale
+from dca.report.viewer import _coarsened
 
 SCALE = Scale(10.0, 3.0, "z")
 
@@ -121,3 +122,13 @@ def test_what_is_no_image_is_one_line(tmp_path) -> None:
     (tmp_path / "x.png").write_bytes(b"nothing")
     with pytest.raises(InputError, match="not a readable image"):
         shrink_png(tmp_path / "x.png", "nothing")
+
+
+@pytest.mark.parametrize(("voxel_mm", "expected_mm"), [(2.0, 3.0), (4.0, 4.0)])
+def test_viewers_of_fine_maps_are_coarser(voxel_mm, expected_mm) -> None:
+    data = np.zeros((12, 12, 12), np.float32)
+    data[4:8, 4:8, 4:8] = 5
+    image = _coarsened(Volume(data, np.diag([voxel_mm, voxel_mm, voxel_mm, 1])), "nearest")
+    assert image.header.get_zooms() == (expected_mm,) * 3
+    middle = np.linalg.inv(image.affine) @ [5.5 * voxel_mm, 5.5 * voxel_mm, 5.5 * voxel_mm, 1]
+    assert image.get_fdata()[tuple(middle[:3].round().astype(int))] == 5  # it stays in its place

@@ -81,9 +81,10 @@ def test_pages_hold_their_sections_images_and_links(finished, pages) -> None:
         assert f"{run.subject}.html" in index.addresses
         assert f"{run.subject}.html#{run.run_id}" in index.addresses
         assert run.run_id in Parsed(pages[run.subject]).ids
-    # motion, carpet, mask, temporal SNR; per event three maps and a time course; one contrast
-    assert len(Parsed(pages["01"]).images) == 4 + 3 * 4 + 1
-    assert len(Parsed(pages["03"]).images) == 4
+    # motion, carpet, mask, temporal SNR; reconstructions, features; per event three maps and a time course;
+    # one contrast
+    assert len(Parsed(pages["01"]).images) == 4 + 2 + 3 * 4 + 1
+    assert len(Parsed(pages["03"]).images) == 4 + 2
 
 
 def test_no_address_outside_the_folder_and_no_script_but_the_pages_own(pages) -> None:
@@ -201,6 +202,7 @@ def test_resting_state_is_said(pages) -> None:
         ("train", "index", "Training: not run."),
         ("train", "training", "Timeline: not run."),
         ("benchmarks", "training", "Time to equal loss: not run."),
+        ("features", "01", "Reconstructions by the model: not run."),
         ("decompose", "01", "Dictionary of dca: not run."),
         ("glm", "01", "GLM: not run."),
         ("compare", "01", "Comparison: not run."),
@@ -218,7 +220,7 @@ def test_maps_of_atoms_are_shown_without_a_comparison_and_without_a_glm(sketched
     shutil.rmtree(sketched.results / "compare")
     shutil.rmtree(sketched.results / "glm")
     parsed = Parsed(sketched.write("01"))
-    assert len(parsed.images) == 4 + 3
+    assert len(parsed.images) == 4 + 2 + 3
     assert "the peak of the dca map" in parsed.text
 
 
@@ -236,6 +238,8 @@ def test_damaged_files_are_listed_and_the_rest_shown(sketched) -> None:
         "preprocess/{id}/tsnr.png",
         "preprocess/{id}/summary.json",
         "signals/{id}.h5",
+        "features/{id}.h5",
+        "features/{id}_reconstruction.json",
         "decompose/raw/{id}/maps.nii.gz",
         "decompose/dca/{id}/dictionary.tsv",
     ]

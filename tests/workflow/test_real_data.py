@@ -25,7 +25,8 @@ QUICK = {
 }
 
 
-def test_visual_localiser_with_the_native_backend(new_study, real_data):
+@pytest.mark.browser
+def test_visual_localiser_with_the_native_backend(new_study, real_data, visit, browsing):
     study = new_study(
         QUICK,
         input={"source": "bids", "path": str(real_data / "studyforrest-visloc")},
@@ -39,6 +40,7 @@ def test_visual_localiser_with_the_native_backend(new_study, real_data):
     table = read_tsv(study.results / "compare/pcc.tsv")
     assert set(table["event"]) == set(PICTURES) and set(table["setup"]) == {"raw", "dca"}
     assert (study.results / "report/02.html").is_file()
+    browsing.look_over(visit, study.results / "report")
 
 
 def test_visual_localiser_with_the_backend_fsl(new_study, real_data, fsl_standins, monkeypatch):

@@ -87,7 +87,7 @@ def test_the_comparison_has_a_row_for_every_run_setup_and_event(study):
 
 def test_every_table_of_the_comparison_says_what_its_columns_are_and_which_split_a_row_is_of(study):
     tables = sorted(study.results.glob("compare/**/*.tsv"))
-    assert len(tables) == 4
+    assert len(tables) == 6
     for path in tables:
         columns = list(read_tsv(path))
         assert columns == list(read_json(path.with_suffix(".json")))

@@ -22,4 +22,5 @@ with job(snakemake.log[0], snakemake.threads):
         confounds=snakemake.input.confounds,
         surrogates=snakemake.params.surrogates,
         seed=snakemake.params.seed,
+        atoms=snakemake.output.atoms,
     )

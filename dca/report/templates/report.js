@@ -157,7 +157,8 @@ class Browser {
     this.setupChoice = choice("Dictionary", Object.keys(this.sources).map(name => [name, name]));
     this.eventChoice = choice("Event", [["", "best of all"]]);
     this.sortChoice = choice("Sort by", [
-      ["energy", "share of energy"], ["pcc", "|PCC|"], ["p", "p"], ["frequency", "frequency"],
+      ["energy", "variance explained"], ["pcc", "|PCC|"], ["p", "p, uncorrected"],
+      ["corrected", "p, corrected over atoms"], ["frequency", "frequency"],
       ["voxels", "voxels"], ["atom", "number"],
     ]);
     this.pick = make("input", { type: "number", min: 0, inputMode: "numeric" });
@@ -200,7 +201,7 @@ class Browser {
     this.eventChoice.value = chosen;
     this.eventChoice.parentElement.hidden = !data.events.length;
     for (const option of this.sortChoice.options) {
-      option.hidden = ["pcc", "p"].includes(option.value) && !data.events.length;
+      option.hidden = ["pcc", "p", "corrected"].includes(option.value) && !data.events.length;
     }
     this.pick.max = data.atoms - 1;
     this.items = Array.from({ length: data.atoms }, (_, atom) => this.thumb(atom));
@@ -218,7 +219,7 @@ class Browser {
     const event = this.event(atom);
     if (key === "atom") return atom;
     if (key === "pcc") return event < 0 ? null : Math.abs(this.data.pcc[event][atom]);
-    if (key === "p") return event < 0 ? null : this.data.p[event]?.[atom] ?? null;
+    if (key === "p" || key === "corrected") return event < 0 ? null : this.data[key][event]?.[atom] ?? null;
     return this.data[key][atom];
   }
 
@@ -246,7 +247,7 @@ class Browser {
 
   arrange() {
     const key = this.sortChoice.value;
-    const upwards = ["atom", "p", "frequency"].includes(key);
+    const upwards = ["atom", "p", "corrected", "frequency"].includes(key);
     const size = atom => this.value(atom, key);
     const order = this.items.map((_, atom) => atom);
     order.sort((a, b) => {
@@ -254,7 +255,7 @@ class Browser {
       if (x === null || y === null) return (x === null) - (y === null) || a - b;
       return (upwards ? x - y : y - x) || a - b;
     });
-    const [label, digits, unit] = { atom: ["", 0, ""], pcc: ["|PCC| ", 3, ""], p: ["p ", 3, ""],
+    const [label, digits, unit] = { atom: ["", 0, ""], pcc: ["|PCC| ", 3, ""], p: ["p ", 3, ""], corrected: ["p ", 3, " corr."],
       energy: ["", 2, " %"], frequency: ["", 3, " Hz"], voxels: ["", 0, " voxels"] }[key];
     for (const atom of order) {
       const text = key === "atom" ? "" : ` · ${label}${shown(size(atom), digits)}${unit}`;
@@ -303,14 +304,14 @@ class Browser {
     const facts = [
       ["Slices at x, y, z", `${x}, ${y}, ${z} mm`.replaceAll("-", "−")],
       ["Colours to", `±${data.limit[atom].toPrecision(3)}`],
-      ["Share of energy", `${shown(data.energy[atom], 2)} %`],
+      ["Share of variance", `${shown(data.energy[atom], 2)} %`],
       ["Strongest frequency", `${shown(data.frequency[atom], 3)} Hz`],
       ["Voxels", String(data.voxels[atom])],
     ];
     if (event >= 0) {
-      const p = data.p[event]?.[atom];
+      const p = key => (data[key][event]?.[atom] ?? null) === null ? "not run" : shown(data[key][event][atom]);
       facts.unshift(["Event", data.events[event]], ["PCC, uncorrected", shown(pcc)],
-        ["p, best of all atoms", p === undefined || p === null ? "not run" : shown(p)]);
+        ["p of this atom alone", p("p")], ["p corrected over atoms", p("corrected")]);
     }
     const list = make("dl", {}, ...facts.flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, text)]));
     return [

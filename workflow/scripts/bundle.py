@@ -1,0 +1,8 @@
+from pathlib import Path
+
+from dca.jobs import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from dca.report import bundle_report
+
+    bundle_report(Path(snakemake.params.index).parent, snakemake.output.folder)
