@@ -87,7 +87,6 @@ def s3() -> Iterator[ModuleType]:
         yield module
 
 
-
 @pytest.fixture(scope="session")
 def browsing() -> ModuleType:
     """How reports are looked at: tests/browsing.py."""

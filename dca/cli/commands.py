@@ -27,6 +27,13 @@ def register(groups: Any) -> None:
         ("runs", int, "runs per subject (1)"),
         ("activation", float, "factor on the task's response (1)"),
         ("motion-mm", float, "typical largest translation in mm (0.5)"),
+        ("response-spread", float, "factor on the spread of latency and width of the response (1)"),
+        ("adaptation", float, "factor on how much the response fades (1)"),
+        ("adaptation-spread", float, "SD of its logarithm between regions (0)"),
+        ("timing-s", float, "typical delay of behaviour in s (0)"),
+        ("artefact-rate", float, "factor on the rate of spikes and jerks (1)"),
+        ("artefact-spread", float, "SD of its logarithm between runs (0)"),
+        ("bursts", float, "bursts of motion per minute (0)"),
     ):
         simulate.add_argument(f"--{name}", type=kind, help=text)
 
@@ -96,9 +103,11 @@ def register(groups: Any) -> None:
 
 
 def _simulate(arguments: Arguments) -> None:
-    from dca.simulate import simulate_dataset
+    from dataclasses import fields
 
-    names = ("voxel_mm", "volumes", "tr", "order", "runs", "activation", "motion_mm")
+    from dca.simulate import Scenario, simulate_dataset
+
+    names = [field.name for field in fields(Scenario) if hasattr(arguments, field.name)]
     options = {name: value for name in names if (value := getattr(arguments, name)) is not None}
     simulate_dataset(arguments.folder, arguments.subjects, arguments.seed, **options)
 

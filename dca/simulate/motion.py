@@ -16,7 +16,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from dca.simulate.fluctuations import breathing
-from dca.simulate.scenario import Scenario, generator
+from dca.simulate.scenario import Scenario, artefact_factor, generator
 
 PARAMETERS = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 COLUMNS = {
@@ -28,18 +28,21 @@ DEGREES_PER_MM = 1.0
 SHARES = np.array([0.35, 0.6, 1.0, 1.0, 0.4, 0.4])
 SLOW_S = 50.0  # SD of the Gaussian that smooths a random walk into sway
 BREATH_SHARE, TREMOR_SHARE = 0.06, 0.04  # SD of breathing and of quick tremor
+BURST_S, BURST_SHARE = (4.0, 10.0), 0.15  # length of a burst, and SD of its displacement in every volume
 JERKS_PER_MIN, JERK_SHARE, JERK_S = 0.5, 0.35, 1.5  # jerks: number, size, and time to settle back
 
 
-def draw_motion(scenario: Scenario, seed: int, index: int, run: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw the motion of one run: slow sway, breathing, tremor, and some jerks.
+def draw_motion(
+    scenario: Scenario, seed: int, index: int, run: int
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Draw the motion of one run: slow sway, breathing, tremor, some jerks, and bursts.
 
     Returns
     -------
     parameters : ndarray, (volumes, 6), float64
         In order of `PARAMETERS`.
-    jerks : ndarray of int
-        Volumes at which the head jerked.
+    moves : dict of ndarray of int
+        Volumes at which the head jerked, and at which bursts of motion began, as ``jerk`` and ``burst``.
     """
     rng = generator(seed, "motion", index, run)
     time = np.arange(scenario.volumes) * scenario.tr
@@ -50,21 +53,34 @@ def draw_motion(scenario: Scenario, seed: int, index: int, run: int) -> tuple[np
     chest = breathing(scenario, seed, index, run)[:, None]
     quick = BREATH_SHARE * chest * np.array([0, 0.5, 1, 1, 0, 0])
     quick += TREMOR_SHARE * rng.standard_normal(quick.shape)
-    jerks, jerking = _jerks(generator(seed, "jerks", index, run), time)
+    rate = JERKS_PER_MIN * artefact_factor(scenario, seed, index, run)
+    jerks, jerking = _jerks(generator(seed, "jerks", index, run), time, rate)
+    bursts, bursting = _bursts(generator(seed, "bursts", index, run), time, scenario.bursts)
     if not scenario.artefacts:
-        jerks, jerking = jerks[:0], 0 * jerking
-    parameters = (sway + jerking) * SHARES + quick
+        jerks, jerking, bursts, bursting = jerks[:0], 0 * jerking, bursts[:0], 0 * bursting
+    parameters = (sway + jerking + bursting) * SHARES + quick
     parameters -= parameters[0]
     # The largest translation is the scenario's, give or take what subjects differ by.
     size = scenario.motion_mm * np.clip(np.exp(0.3 * rng.standard_normal()), 0.5, 1.6)
     parameters *= size / np.abs(parameters).max()
     parameters[:, 3:] *= np.deg2rad(DEGREES_PER_MM)
-    return parameters, jerks
+    return parameters, {"jerk": jerks, "burst": bursts}
 
 
-def _jerks(rng: np.random.Generator, time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _bursts(rng: np.random.Generator, time: np.ndarray, per_min: float) -> tuple[np.ndarray, np.ndarray]:
+    """Restless seconds: another place in every volume, as in a cough."""
+    number = rng.poisson(per_min * time[-1] / 60)
+    first = np.sort(rng.choice(np.arange(2, len(time)), min(number, len(time) // 4), replace=False))
+    course = np.zeros((len(time), 6))
+    for volume in first:
+        inside = (time >= time[volume]) & (time < time[volume] + rng.uniform(*BURST_S))
+        course[inside] += BURST_SHARE * rng.standard_normal((int(inside.sum()), 6))
+    return first, course
+
+
+def _jerks(rng: np.random.Generator, time: np.ndarray, per_min: float) -> tuple[np.ndarray, np.ndarray]:
     """Sudden shifts that settle back by two thirds."""
-    number = rng.poisson(JERKS_PER_MIN * time[-1] / 60)
+    number = rng.poisson(per_min * time[-1] / 60)
     volumes = np.sort(rng.choice(np.arange(2, len(time)), min(number, len(time) // 4), replace=False))
     course = np.zeros((len(time), 6))
     for volume in volumes:

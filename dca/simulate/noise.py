@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from operator import itemgetter
 
 import numpy as np
@@ -9,17 +10,20 @@ import pandas as pd
 from scipy import ndimage
 
 from dca.simulate.anatomy import FWHM, GREY, Anatomy
-from dca.simulate.scenario import Scenario, generator
+from dca.simulate.scenario import Scenario, artefact_factor, generator
 
 TISSUE = 0.0078  # SD of smooth noise as a fraction of the baseline
 TISSUE_FWHM_MM = 7.0
 TISSUE_S = 0.6  # time after which its autocorrelation has fallen to 1/e
 THERMAL = 0.0077 * GREY  # SD of each of the receiver's two channels
+# About the rate at which framewise displacement and DVARS mark volumes of quiet adults (Power et al. 2012,
+# NeuroImage 59:2142); runs of restless ones have many times more.
 SPIKES_PER_MIN, SPIKE_SIZE, SPIKE_BAND = 0.6, (0.02, 0.06), 8  # every 8th slice, as in multiband EPI
 ARTEFACT_COLUMNS = {
     "volume": "Volume, counted from 0.",
     "onset": "Start of the volume in s.",
-    "kind": "spike: some slices of this volume are too bright; jerk: the head jerks here.",
+    "kind": "spike: some slices of this volume are too bright; jerk: the head jerks here; burst: a burst of "
+    "motion begins here.",
     "first_slice": "First slice (axis z, counted from 0) with the spike.",
     "slice_step": "Distance between slices with the spike.",
     "size": "Relative gain in intensity.",
@@ -62,12 +66,18 @@ def receive(image: np.ndarray, scenario: Scenario, rng: np.random.Generator) -> 
 
 
 def draw_artefacts(
-    slices: int, scenario: Scenario, jerks: np.ndarray, seed: int, index: int, run: int
+    slices: int, scenario: Scenario, moves: Mapping[str, np.ndarray], seed: int, index: int, run: int
 ) -> pd.DataFrame:
-    """Table of one run's artefacts, with the columns of `ARTEFACT_COLUMNS`."""
+    """Table of one run's artefacts, with the columns of `ARTEFACT_COLUMNS`.
+
+    `moves` are the volumes of sudden motion by their kind: jerk, burst.
+    """
     rng = generator(seed, "spikes", index, run)
-    rows: list[tuple] = [(int(volume), "jerk", None, None, None) for volume in jerks]
-    number = rng.poisson(SPIKES_PER_MIN * scenario.duration_s / 60) if scenario.artefacts else 0
+    rows: list[tuple] = [
+        (int(volume), kind, None, None, None) for kind, volumes in moves.items() for volume in volumes
+    ]
+    rate = SPIKES_PER_MIN * artefact_factor(scenario, seed, index, run)
+    number = rng.poisson(rate * scenario.duration_s / 60) if scenario.artefacts else 0
     for volume in rng.choice(scenario.volumes, min(number, scenario.volumes // 4), replace=False):
         first, size = int(rng.integers(min(SPIKE_BAND, slices))), round(float(rng.uniform(*SPIKE_SIZE)), 4)
         rows.append((int(volume), "spike", first, SPIKE_BAND, size))

@@ -4,6 +4,9 @@ Sizes. Time to peak differs between subjects with an SD of about 0.7 s and betwe
 subject by about as much (Aguirre et al. 1998, NeuroImage 8:360; Handwerker et al. 2004, NeuroImage
 21:1639, who saw peaks from 2.5 to 6.5 s). The neural drive adapts within a block (a transient at the
 onset above a plateau) and habituates from block to block, so that the response is not quite linear.
+How much differs between regions and tasks: repetition leaves about half to nearly all of a response
+(Grill-Spector et al. 2006, Trends Cogn Sci 10:14). Behaviour follows a cue by a reaction time that differs
+between subjects and moves the response with it (Menon et al. 1998, PNAS 95:10902).
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ LATENCY_REGION_S, LATENCY_SUBJECT_S, LATENCY_LIMIT_S = 0.6, 0.7, 1.8
 WIDTH_REGION, WIDTH_SUBJECT = 0.10, 0.10  # SD of log width
 TRANSIENT, TRANSIENT_S = 0.2, 4.0  # share of the drive that decays within a block, and its time constant
 HABITUATION = 0.95  # drive of every block after the first of its kind
+LARGEST_TRANSIENT = 0.9  # of a region: something of the drive stays
+TIMING_BLOCK = 0.3  # SD of a block's delay around its subject's, as a share of the typical delay
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,25 @@ class Response:
         return kernel / kernel.sum()
 
 
+@dataclass(frozen=True)
+class Adaptation:
+    """How a region's drive fades.
+
+    Attributes
+    ----------
+    transient : float
+        Share of the drive that decays within a block.
+    transient_s : float
+        Its time constant in s.
+    habituation : float
+        Drive of every block after the first of its kind.
+    """
+
+    transient: float = TRANSIENT
+    transient_s: float = TRANSIENT_S
+    habituation: float = HABITUATION
+
+
 CANONICAL = Response()
 
 
@@ -66,16 +90,44 @@ def draw_responses(scenario: Scenario, seed: int, index: int) -> dict[str, Respo
     rng = generator(seed, "response", index)
     own, subject = rng.standard_normal((len(REGIONS), 2)), rng.standard_normal(2)
     regional = (common + own) / np.sqrt(2)
-    latency = LATENCY_REGION_S * regional[:, 0] + LATENCY_SUBJECT_S * subject[0]
-    width = np.exp(WIDTH_REGION * regional[:, 1] + WIDTH_SUBJECT * subject[1])
-    limited = np.clip(latency, -LATENCY_LIMIT_S, LATENCY_LIMIT_S)
+    spread = scenario.response_spread
+    latency = spread * (LATENCY_REGION_S * regional[:, 0] + LATENCY_SUBJECT_S * subject[0])
+    width = np.exp(spread * (WIDTH_REGION * regional[:, 1] + WIDTH_SUBJECT * subject[1]))
+    limit = LATENCY_LIMIT_S * max(1.0, spread)
+    limited = np.clip(latency, -limit, limit)
     return {
         region.name: Response(round(float(shift), 4), round(float(factor), 4))
         for region, shift, factor in zip(REGIONS, limited, width, strict=True)
     }
 
 
-def drive(events: pd.DataFrame, event: str, duration_s: float, adapts: bool) -> np.ndarray:
+def draw_adaptations(scenario: Scenario, seed: int, index: int) -> dict[str, Adaptation]:
+    """Adaptation of every region of one subject; half of a region's variance is common to all subjects."""
+    common = generator(seed, "adaptation").standard_normal((len(REGIONS), 2))
+    own = generator(seed, "adaptation", index).standard_normal((len(REGIONS), 2))
+    factors = np.exp(scenario.adaptation_spread * (common + own) / np.sqrt(2))
+    shares = np.minimum(TRANSIENT * scenario.adaptation * factors[:, 0], LARGEST_TRANSIENT)
+    return {
+        region.name: Adaptation(float(share), float(TRANSIENT_S * factor), HABITUATION**scenario.adaptation)
+        for region, share, factor in zip(REGIONS, shares, factors[:, 1], strict=True)
+    }
+
+
+def delayed(events: pd.DataFrame, scenario: Scenario, seed: int, index: int, run: int) -> pd.DataFrame:
+    """Events as they drive the brain: later than told by a subject's delay, and a block's own.
+
+    Returns
+    -------
+    DataFrame
+        `events` with other onsets; equal to it where `timing_s` is 0.
+    """
+    subject = abs(generator(seed, "timing", index).standard_normal())
+    blocks = generator(seed, "timing", index, run).standard_normal(len(events))
+    delays = scenario.timing_s * np.maximum(subject + TIMING_BLOCK * blocks, 0)
+    return events.assign(onset=events["onset"] + delays)
+
+
+def drive(events: pd.DataFrame, event: str, duration_s: float, adaptation: Adaptation | None) -> np.ndarray:
     """Neural drive of one event on the fine grid, 1 at its largest (float64).
 
     Parameters
@@ -86,8 +138,8 @@ def drive(events: pd.DataFrame, event: str, duration_s: float, adapts: bool) -> 
         One of its types.
     duration_s : float
         Length of the run.
-    adapts : bool
-        Transient and habituation; otherwise a plain boxcar.
+    adaptation : Adaptation or None
+        None makes a plain boxcar.
     """
     time = np.arange(0, duration_s, STEP_S)
     course = np.zeros_like(time)
@@ -95,8 +147,12 @@ def drive(events: pd.DataFrame, event: str, duration_s: float, adapts: bool) -> 
     for number, (onset, duration) in enumerate(own):
         since = time - onset
         on = (since >= 0) & (since < duration)
-        level = 1 - TRANSIENT + TRANSIENT * np.exp(-since[on] / TRANSIENT_S) if adapts else 1.0
-        course[on] = level * (HABITUATION if adapts and number else 1.0)
+        if adaptation is None:
+            course[on] = 1.0
+            continue
+        share = adaptation.transient
+        level = 1 - share + share * np.exp(-since[on] / adaptation.transient_s)
+        course[on] = level * (adaptation.habituation if number else 1.0)
     return course
 
 

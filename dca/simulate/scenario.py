@@ -21,6 +21,13 @@ RANGES = {
     "motion_mm": (0.0, 5.0),
     "drift": (0.0, 10.0),
     "noise": (0.0, 10.0),
+    "response_spread": (0.0, 4.0),
+    "adaptation": (0.0, 4.0),
+    "adaptation_spread": (0.0, 2.0),
+    "timing_s": (0.0, 5.0),
+    "artefact_rate": (0.0, 20.0),
+    "artefact_spread": (0.0, 2.0),
+    "bursts": (0.0, 10.0),
 }
 ORDERS = ("shared", "per-run")
 
@@ -53,6 +60,21 @@ class Scenario:
         Spikes in some slices, and jerks of the head.
     vary_response : bool
         Latency and width of the response vary by region and subject; otherwise all are canonical.
+    response_spread : float
+        Factor on the standard deviations of latency and log-width.
+    adaptation : float
+        Factor on the share of the drive that decays within a block, and exponent of habituation from
+        block to block; 0 is none.
+    adaptation_spread : float
+        SD, between regions, of the log of that share and of its time constant.
+    timing_s : float
+        Typical delay in s of a subject's behaviour after the event that the table tells of.
+    artefact_rate : float
+        Factor on the rates of spikes and jerks.
+    artefact_spread : float
+        SD, between runs, of the log of these rates.
+    bursts : float
+        Bursts of motion per minute.
 
     Raises
     ------
@@ -71,6 +93,13 @@ class Scenario:
     noise: float = 1.0
     artefacts: bool = True
     vary_response: bool = True
+    response_spread: float = 1.0
+    adaptation: float = 1.0
+    adaptation_spread: float = 0.0
+    timing_s: float = 0.0
+    artefact_rate: float = 1.0
+    artefact_spread: float = 0.0
+    bursts: float = 0.0
 
     def __post_init__(self) -> None:
         for name, (low, high) in RANGES.items():
@@ -103,6 +132,12 @@ class Scenario:
             if name not in known:
                 raise ConfigError(f"simulation {name}", "is not a setting", f"use one of {', '.join(known)}")
         return replace(self, **options)
+
+
+def artefact_factor(scenario: Scenario, seed: int, index: int, run: int) -> float:
+    """Factor on one run's rates of spikes and jerks: log-normal, with the scenario's rate as its median."""
+    deviation = generator(seed, "artefact rate", index, run).standard_normal()
+    return float(scenario.artefact_rate * np.exp(scenario.artefact_spread * deviation))
 
 
 def generator(seed: int, purpose: str, *key: int) -> np.random.Generator:

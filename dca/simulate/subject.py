@@ -20,7 +20,16 @@ from dca.simulate.motion import PARAMETERS, Mover, draw_motion, grid_centre, mat
 from dca.simulate.paradigm import COLUMNS as EVENT_COLUMNS
 from dca.simulate.paradigm import events_table
 from dca.simulate.regions import Activation, draw_activation
-from dca.simulate.response import CANONICAL, Response, draw_responses, drive, respond
+from dca.simulate.response import (
+    CANONICAL,
+    Adaptation,
+    Response,
+    delayed,
+    draw_adaptations,
+    draw_responses,
+    drive,
+    respond,
+)
 from dca.simulate.scenario import Scenario, generator
 from dca.simulate.stream import write_map, write_volumes
 
@@ -43,6 +52,7 @@ class Subject:
     anatomy: Anatomy
     activation: Activation
     responses: dict[str, Response]
+    adaptations: dict[str, Adaptation]
     networks: dict[str, np.ndarray]
 
     @property
@@ -93,6 +103,7 @@ def simulate_subject(
         anatomy=anatomy,
         activation=draw_activation(anatomy, scenario, seed, index),
         responses=draw_responses(scenario, seed, index),
+        adaptations=draw_adaptations(scenario, seed, index),
         networks=network_maps(anatomy),
     )
     _write_subject_truth(Path(folder), subject)
@@ -116,11 +127,17 @@ def _write_subject_truth(folder: Path, subject: Subject) -> None:
         layout.truth_responses_path(folder, label),
         {
             "Description": "Response of region r at t s after a brief event: SPM's double gamma at "
-            "(t - latency_s) / width. peak: largest response as a fraction of the baseline.",
+            "(t - latency_s) / width. Its drive in a block falls by the share transient, with the time "
+            "constant transient_s, and is habituation times as large in later blocks. peak: largest response "
+            "as a fraction of the baseline.",
             "seed": subject.seed,
             "scenario": asdict(subject.scenario),
             "regions": {
-                name: {"latency_s": response.latency, "width": response.width}
+                name: {
+                    "latency_s": response.latency,
+                    "width": response.width,
+                    **{key: round(value, 4) for key, value in asdict(subject.adaptations[name]).items()},
+                }
                 for name, response in subject.responses.items()
             },
             "events": {
@@ -143,14 +160,14 @@ def _simulate_run(folder: Path, subject: Subject, number: int, run: int | None, 
     scenario, anatomy, label = subject.scenario, subject.anatomy, subject.label
     key = (subject.seed, subject.index, number)
     events = events_table(scenario, *key)
-    task, table = _task_components(subject, events)
+    task, table = _task_components(subject, events, delayed(events, scenario, *key))
     others = network_components(subject.networks, scenario, *key)
     others += other_components(anatomy, scenario, *key)
     for component in others:
         table[f"component:{component.name}"] = component.course
-    motion, jerks = draw_motion(scenario, *key)
+    motion, moves = draw_motion(scenario, *key)
     shape = anatomy.brain.shape
-    artefacts = noise.draw_artefacts(shape[2], scenario, jerks, *key)
+    artefacts = noise.draw_artefacts(shape[2], scenario, moves, *key)
 
     write_tsv(layout.events_path(folder, label, run), events, EVENT_COLUMNS)
     sidecar = {"TaskName": layout.TASK, "RepetitionTime": scenario.tr, "EchoTime": 0.033}
@@ -166,17 +183,19 @@ def _simulate_run(folder: Path, subject: Subject, number: int, run: int | None, 
     write_volumes(path, bar, anatomy.affine, (*shape, scenario.volumes), scenario.tr)
 
 
-def _task_components(subject: Subject, events: pd.DataFrame) -> tuple[list[Component], pd.DataFrame]:
-    """Task response as components, and the courses for the truth table."""
+def _task_components(
+    subject: Subject, told: pd.DataFrame, true: pd.DataFrame
+) -> tuple[list[Component], pd.DataFrame]:
+    """Task response to the true events as components, and the courses for the truth table."""
     scenario = subject.scenario
     sampling, courses, components = (scenario.volumes, scenario.tr), {}, []
     for event in EVENTS:
-        plain = drive(events, event, scenario.duration_s, adapts=False)
+        plain = drive(told, event, scenario.duration_s, None)
         courses[f"canonical:{event}"] = respond(plain, CANONICAL, *sampling)
-        true = drive(events, event, scenario.duration_s, adapts=True)
         for (name, region), part in subject.activation.maps.items():
             if name == event:
-                course = respond(true, subject.responses[region], *sampling)
+                course = drive(true, event, scenario.duration_s, subject.adaptations[region])
+                course = respond(course, subject.responses[region], *sampling)
                 courses[f"event:{event}:{region}"] = course
                 components.append(Component(event, part, subject.activation.peaks[event] * course))
     return components, pd.DataFrame(courses)

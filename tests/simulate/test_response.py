@@ -9,7 +9,11 @@ from dca.simulate.response import (
     HABITUATION,
     LATENCY_LIMIT_S,
     TRANSIENT,
+    TRANSIENT_S,
+    Adaptation,
     Response,
+    delayed,
+    draw_adaptations,
     draw_responses,
     drive,
     respond,
@@ -23,7 +27,7 @@ def test_canonical_course_is_nilearns():
     times = (np.arange(scenario.volumes) + 0.5) * scenario.tr
     for event in ("cue", "tongue"):
         own = respond(
-            drive(events, event, scenario.duration_s, False), CANONICAL, scenario.volumes, scenario.tr
+            drive(events, event, scenario.duration_s, None), CANONICAL, scenario.volumes, scenario.tr
         )
         rows = events[events["trial_type"] == event]
         condition = np.array([rows["onset"], rows["duration"], np.ones(len(rows))])
@@ -55,7 +59,7 @@ def test_responses_vary_by_region_and_subject_within_limits():
 
 def test_drive_adapts_within_and_between_blocks():
     events = events_table(Scenario(), 0, 0, 0)
-    course = drive(events, "tongue", 204.48, True)
+    course = drive(events, "tongue", 204.48, Adaptation())
     first, second = events.loc[events["trial_type"] == "tongue", "onset"]
     before, start, end, later = (
         course[round(at / 0.02)] for at in (first - 0.1, first + 0.02, first + 11, second + 11)
@@ -63,3 +67,39 @@ def test_drive_adapts_within_and_between_blocks():
     assert before == 0
     assert start > 0.98 > 0.85 > end > 1 - TRANSIENT
     assert later == pytest.approx(HABITUATION * end, rel=0.01)
+
+
+def test_spread_of_the_response_is_a_factor():
+    once, twice, none = (draw_responses(Scenario(response_spread=s), 0, 4) for s in (1.0, 2.0, 0.0))
+    for region in REGIONS:
+        first, second = once[region.name], twice[region.name]
+        if abs(first.latency) < LATENCY_LIMIT_S:
+            assert second.latency == pytest.approx(2 * first.latency, abs=1e-3)
+        assert second.width == pytest.approx(first.width**2, abs=1e-3)
+    assert set(none.values()) == {CANONICAL}
+
+
+def test_adaptation_has_its_size_and_differs_by_region_if_asked():
+    assert set(draw_adaptations(Scenario(), 0, 0).values()) == {Adaptation()}
+    none = draw_adaptations(Scenario(adaptation=0.0), 0, 0)["left-hand"]
+    assert (none.transient, none.habituation) == (0, 1)
+    scenario = Scenario(adaptation=2.25, adaptation_spread=0.4)
+    drawn = [draw_adaptations(scenario, 0, index) for index in range(40)]
+    shares = np.array([[own[region.name].transient for region in REGIONS] for own in drawn])
+    assert np.median(shares) == pytest.approx(2.25 * TRANSIENT, rel=0.15)
+    assert np.log(shares).std() == pytest.approx(0.4, rel=0.25)
+    assert shares.max() < 1
+    assert np.ptp([own["left-hand"].transient_s for own in drawn]) > 0.2 * TRANSIENT_S
+    assert draw_adaptations(scenario, 0, 3) == drawn[3]
+
+
+def test_behaviour_is_late_by_a_subjects_delay():
+    events = events_table(Scenario(), 0, 0, 0)
+    assert delayed(events, Scenario(), 0, 0, 0).equals(events)
+    late = [
+        delayed(events, Scenario(timing_s=1.0), 0, index, 0)["onset"] - events["onset"] for index in range(60)
+    ]
+    assert np.min(late) >= 0
+    means = np.mean(late, axis=1)
+    assert means.mean() == pytest.approx(np.sqrt(2 / np.pi), rel=0.3)
+    assert np.std(late, axis=1).mean() < means.std()

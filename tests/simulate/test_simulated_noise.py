@@ -47,7 +47,7 @@ def test_background_of_the_magnitude_is_positive_and_rician():
 
 
 def test_spikes_touch_only_their_slices():
-    tables = [draw_artefacts(20, Scenario(), np.array([5]), 0, i, 0) for i in range(5)]
+    tables = [draw_artefacts(20, Scenario(), {"jerk": np.array([5])}, 0, i, 0) for i in range(5)]
     table = next(table for table in tables if (table["kind"] == "spike").any())
     assert {"jerk", "spike"} == set(table["kind"])
     spike = table[table["kind"] == "spike"].iloc[0]
@@ -56,9 +56,10 @@ def test_spikes_touch_only_their_slices():
     touched = np.zeros(20, bool)
     touched[spike["first_slice"] :: spike["slice_step"]] = True
     np.testing.assert_allclose(image[0, 0], np.where(touched, 1 + spike["size"], 1), rtol=1e-6)
-    assert not (
-        draw_artefacts(20, Scenario(artefacts=False), np.array([], int), 0, 0, 0)["kind"] == "spike"
-    ).any()
+    assert not (draw_artefacts(20, Scenario(artefacts=False), {}, 0, 0, 0)["kind"] == "spike").any()
+    many = draw_artefacts(20, Scenario(artefact_rate=10.0), {"burst": np.array([7])}, 0, 0, 0)
+    assert (many["kind"] == "spike").sum() > 10
+    assert many.loc[many["kind"] == "burst", "volume"].tolist() == [7]
 
 
 def test_networks_fluctuate_in_their_band():

@@ -1,0 +1,67 @@
+"""Which decompositions find the task? Simulated studies with known truth, signals against features.
+
+python benchmarks/validation.py run [--seeds 101 ...]   adds the rows that are missing; resumable
+python benchmarks/validation.py run --variants          λ, K and the choices of decoding
+python benchmarks/validation.py summary                 the tables of docs/validation.md
+
+Rows are those of benchmarks/results/validation.tsv, one per scenario, task strength, seed and setup. Seeds
+1 to 3 are for choosing settings (give another --out), those from 101 on for the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+PAGE = HERE.parent / "docs" / "validation.md"
+TEST_SEEDS = (101, 102, 103, 104, 105)
+ACTIVATIONS = (1.2, 2.0)
+
+
+def main() -> None:
+    """Add rows, or write the summary."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("what", choices=("run", "summary"))
+    parser.add_argument("--seeds", type=int, nargs="+", default=TEST_SEEDS)
+    parser.add_argument("--scenarios", nargs="+", default=["varied", "linear"])
+    parser.add_argument("--activations", type=float, nargs="+", default=ACTIVATIONS)
+    parser.add_argument("--setups", nargs="+", help="default: those of the main table")
+    parser.add_argument("--variants", action="store_true", help="those of the table of variants")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no row after so long")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "dca-validation")
+    parser.add_argument("--out", type=Path, default=HERE / "results" / "validation.tsv")
+    parser.add_argument("--keep", action="store_true", help="keep the folder of a study that is complete")
+    arguments = parser.parse_args()
+    os.environ.update(TQDM_DISABLE="1")
+    sys.path.insert(0, str(HERE))
+    from validation import rows, setups, study, tables
+
+    if arguments.what == "summary":
+        tables.fill(arguments.out, PAGE)
+        return
+    wanted = arguments.setups or list(setups.VARIANTS if arguments.variants else setups.SETUPS)
+    keys = [
+        study.Key(scenario, activation, seed)
+        for seed in arguments.seeds
+        for scenario in arguments.scenarios
+        for activation in arguments.activations
+    ]
+    rows.add_missing(
+        keys,
+        wanted,
+        arguments.out,
+        study.Size(threads=arguments.threads),
+        arguments.work,
+        until=time.monotonic() + 60 * arguments.minutes,
+        keep=arguments.keep,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Parts of benchmarks/validation.py: which decompositions find the task of simulated runs."""

@@ -1,0 +1,70 @@
+"""Adds the rows that the table lacks, one at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from scaling.rows import machine
+
+from . import tables
+from .score import score
+from .setups import MODELS, SETUPS, VARIANTS, Setup, decompose
+from .study import Key, Model, Size, Study
+
+
+def add_missing(
+    keys: Iterable[Key],
+    names: Sequence[str],
+    out: Path,
+    size: Size,
+    work: Path,
+    *,
+    until: float = float("inf"),
+    keep: bool = False,
+    setups: Mapping[str, Setup] = {**SETUPS, **VARIANTS},
+    models: Mapping[str, Model] = MODELS,
+) -> None:
+    """Go through studies and setups; each row is written as soon as it is there.
+
+    Parameters
+    ----------
+    keys : iterable of Key
+    names : sequence of str
+        Of the setups.
+    out : Path
+        The table.
+    size : Size
+    work : Path
+        For the folders of studies.
+    until : float
+        Of `time.monotonic`: no row is begun later.
+    keep : bool
+        Keep the folder of a study that has all its rows.
+    setups, models : mapping
+    """
+    revision = machine()["revision"]
+    for key in keys:
+        study = None
+        for name in tables.missing(tables.read(out), key, names):
+            if time.monotonic() > until:
+                return
+            study = study or Study(key, size, work)
+            setup, begin = setups[name], time.monotonic()
+            found = decompose(study, setup, models)
+            row = {
+                **{"scenario": key.scenario, "activation": key.activation, "seed": key.seed, "setup": name},
+                "subjects": len(found),
+                "atoms": found[0].dictionary.shape[1],
+                "lambda": None if setup.columns in ("canica", "dictlearning") else setup.lam,
+                **score(study, found),
+                "seconds": round(time.monotonic() - begin, 1),
+                "revision": revision,
+            }
+            tables.add(out, row)
+            print(
+                f"{key.name}: {name}: " + ", ".join(f"{m} {row[m]:.3f}" for m in tables.MEASURES), flush=True
+            )
+        if study is not None and not keep:
+            study.remove()

@@ -1,0 +1,208 @@
+"""The decompositions that are compared: time courses (T×K) and maps (K×N) of every subject."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from scipy import sparse
+from scipy.ndimage import gaussian_filter1d
+
+from dca.compare.scores import Setup as Decomposition
+from dca.decompose.atoms import time_courses
+from dca.decompose.columns import Columns, read_columns, remove_mean_column
+from dca.decompose.courses import regress_courses
+from dca.decompose.fit import fit
+from dca.decompose.settings import Settings
+from dca.features import Features, reconstruct
+from dca.signals import Shard
+
+from .study import Model, Study
+
+SMOOTHING = 2.0  # SD in volumes of the Gaussian
+RECOMMENDED = Model({"preset": "recommended"}, {"optimizer": "adam", "learning_rate": 0.001, "epochs": 3})
+MODELS = {"paper": Model({"preset": "paper"}), "recommended": RECOMMENDED}
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What is decomposed, and how.
+
+    Attributes
+    ----------
+    columns : str
+        ``signals``, ``smooth``, ``pca``: dictionary of the run's signals, as they are, smoothed in time, or
+        projected on the group's principal components. ``features``, ``reconstructions``: of what a model
+        makes of them. ``canica``, ``dictlearning``: nilearn's group methods.
+    model : str
+        Of `MODELS`, where there is one.
+    lam : float
+        λ of columns of unit norm.
+    atoms : float
+        K, as a share of the study's.
+    centre, orient, scale, rest : bool
+        Features only: the mean code is taken out before learning; atoms are turned before decoding, or
+        signs are random; they are decoded at the length of a typical code, or at 1; what the decoder makes
+        of no atom is taken out.
+    """
+
+    columns: str
+    model: str = ""
+    lam: float = 0.15
+    atoms: float = 1.0
+    centre: bool = True
+    orient: bool = True
+    scale: bool = True
+    rest: bool = True
+
+
+SETUPS: Mapping[str, Setup] = {
+    "raw": Setup("signals"),
+    "raw, λ 0.3": Setup("signals", lam=0.3),
+    "raw, smoothed": Setup("smooth"),
+    "raw, smoothed, λ 0.3": Setup("smooth", lam=0.3),
+    "raw, PCA": Setup("pca"),
+    "raw, PCA, λ 0.3": Setup("pca", lam=0.3),
+    "CanICA": Setup("canica"),
+    "DictLearning": Setup("dictlearning"),
+    "paper, dca": Setup("features", "paper"),
+    "recommended, dca": Setup("features", "recommended", lam=0.3),
+    "recommended, dca-signal": Setup("reconstructions", "recommended", lam=0.3),
+}
+VARIANTS: Mapping[str, Setup] = {
+    **{f"raw, λ {lam:g}": Setup("signals", lam=lam) for lam in (0.05, 0.5)},
+    **{f"raw, K × {k:g}": Setup("signals", atoms=k) for k in (0.25, 0.5, 2.0)},
+    "paper, dca, λ 0.3": Setup("features", "paper", lam=0.3),
+    "paper, dca-signal": Setup("reconstructions", "paper"),
+    "recommended, dca, λ 0.15": Setup("features", "recommended"),
+    "recommended, dca, not centred": Setup("features", "recommended", lam=0.3, centre=False),
+    "recommended, dca, signs at random": Setup("features", "recommended", lam=0.3, orient=False),
+    "recommended, dca, decoded at length 1": Setup("features", "recommended", lam=0.3, scale=False),
+    "recommended, dca, resting output kept": Setup("features", "recommended", lam=0.3, rest=False),
+    **{
+        f"recommended, dca-signal, λ {lam:g}": Setup("reconstructions", "recommended", lam=lam)
+        for lam in (0.15, 0.5)
+    },
+    **{
+        f"recommended, dca-signal, K × {k:g}": Setup("reconstructions", "recommended", lam=0.3, atoms=k)
+        for k in (0.5, 2.0)
+    },
+}
+
+
+def decompose(study: Study, setup: Setup, models: Mapping[str, Model] = MODELS) -> list[Decomposition]:
+    """Decompose every run of a study, in order of its subjects."""
+    if setup.columns in ("canica", "dictlearning"):
+        return _group(study, setup.columns)
+    if setup.columns == "features":
+        return [_features(study, setup, models, label) for label in study.labels]
+    change = _changes(study, setup, models)
+    found = []
+    for label in study.labels:
+        with Shard(study.shard_path(label)) as shard:
+            columns = Columns(change(shard), shard.run_id, shard.path)
+        atoms = fit(columns, _settings(study, setup)).atoms
+        found.append(Decomposition(time_courses(atoms.dictionary), atoms.coefficients))
+    return found
+
+
+def _settings(study: Study, setup: Setup) -> Settings:
+    size = study.size
+    atoms = max(2, round(size.atoms * setup.atoms))
+    return Settings(atoms, "unit", setup.lam, 256, size.passes, study.key.seed, size.threads)
+
+
+def _changes(study: Study, setup: Setup, models: Mapping[str, Model]) -> Callable[[Shard], np.ndarray]:
+    """What is done to the signals before they are decomposed."""
+    if setup.columns == "smooth":
+        return lambda shard: gaussian_filter1d(_signals(shard), SMOOTHING, axis=1)
+    if setup.columns == "pca":
+        basis = _principal(study)
+        return lambda shard: (_signals(shard) @ basis @ basis.T).astype(np.float32)
+    if setup.columns == "reconstructions":
+        folder = study.model(setup.model, models[setup.model])
+        return lambda shard: np.concatenate([block.copy() for _, block in reconstruct(shard, folder)])
+    return _signals
+
+
+def _signals(shard: Shard) -> np.ndarray:
+    return read_columns(shard).matrix
+
+
+def _principal(study: Study) -> np.ndarray:
+    """Time courses that explain most of the variance over the voxels of all subjects, (T, components)."""
+    second = 0
+    for label in study.labels:
+        with Shard(study.shard_path(label)) as shard:
+            second = second + sum(rows.T.astype(np.float64) @ rows for _, rows in shard.blocks())
+    return np.linalg.eigh(second)[1][:, -study.size.components :]
+
+
+def _features(study: Study, setup: Setup, models: Mapping[str, Model], label: str) -> Decomposition:
+    from dca.model import decode_atoms, load_model
+
+    model = models[setup.model]
+    with Features(study.features(setup.model, model, label)) as source:
+        columns = read_columns(source)
+    mean = remove_mean_column(columns) if setup.centre else np.zeros(columns.matrix.shape[1], np.float32)
+    fitted = fit(columns, _settings(study, setup))
+    dictionary, coefficients = fitted.atoms.dictionary, fitted.atoms.coefficients
+    if not setup.orient:
+        sign = np.random.default_rng(study.key.seed).choice([-1, 1], dictionary.shape[1]).astype(np.float32)
+        dictionary, coefficients = dictionary * sign, sparse.diags_array(sign) @ coefficients
+    network = load_model(study.model(setup.model, model)).model
+    length = fitted.report["typical_norm"] if setup.scale else 1.0
+    decoded = decode_atoms(network, dictionary, length, mean)
+    if not setup.rest:
+        decoded = decoded + network.decode(mean[None]).numpy().T
+    return Decomposition(time_courses(decoded), sparse.csr_array(coefficients))
+
+
+def _group(study: Study, method: str) -> list[Decomposition]:
+    """Group maps by nilearn; courses and maps of every run by dual regression."""
+    from nilearn.decomposition import CanICA, DictLearning
+
+    common = {
+        "n_components": study.size.components,
+        "smoothing_fwhm": None,
+        "detrend": False,
+        "random_state": study.key.seed,
+    }
+    shape = _mask(study).get_fdata().shape
+    learner = {
+        "canica": partial(CanICA, n_init=3),
+        "dictlearning": partial(DictLearning, n_epochs=1),
+    }[method](mask=_mask(study), **common)
+    learner.fit([_image(study.shard_path(label)) for label in study.labels])
+    maps = np.zeros((study.size.components, np.prod(shape)), np.float32)
+    maps[:, _mask(study).get_fdata().ravel() > 0] = learner.components_
+    found = []
+    for label in study.labels:
+        with Shard(study.shard_path(label)) as shard:
+            own = sparse.csr_array(maps[:, shard.voxel])
+            courses = regress_courses(shard, own)
+            # The third step of a dual regression: maps of this run.
+            fitted = np.linalg.lstsq(courses, _signals(shard).T.astype(np.float64), rcond=None)[0]
+        coefficients = sparse.csr_array(fitted.astype(np.float32))
+        found.append(Decomposition(time_courses(courses), coefficients))
+    return found
+
+
+def _mask(study: Study) -> nib.Nifti1Image:
+    """Voxels of all subjects: their brains are on one grid and the same."""
+    with Shard(study.shard_path(study.labels[0])) as shard:
+        inside = np.zeros(shard.shape, np.uint8)
+        inside.ravel()[shard.voxel] = 1
+        return nib.Nifti1Image(inside, shard.affine)
+
+
+def _image(path: Path) -> nib.Nifti1Image:
+    """Signals of a shard as a 4-D image."""
+    with Shard(path) as shard:
+        series = np.zeros((np.prod(shard.shape), shard.length), np.float32)
+        series[shard.voxel] = _signals(shard)
+        return nib.Nifti1Image(series.reshape(*shard.shape, -1), shard.affine)

@@ -1,0 +1,208 @@
+"""One simulated study: shards of its runs with their truth, and models trained on them."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from dca.compare.nulls import Null, make_nulls
+from dca.config import load
+from dca.features import encode
+from dca.inputs.events import read_events
+from dca.preprocess.highpass import highpass
+from dca.preprocess.motion import correct_motion
+from dca.signals import Shard, extract
+from dca.simulate import Scenario, layout, simulate_dataset
+
+HIGHPASS_S = 100
+SCENARIOS: Mapping[str, Mapping[str, Any]] = {
+    # One canonical response everywhere, no artefacts: here a linear model is the right one.
+    "linear": {"vary_response": False, "adaptation": 0.0, "artefacts": False},
+    # The sizes of docs/simulation.md, "What a linear model cannot do".
+    "varied": {
+        "response_spread": 1.5,
+        "adaptation": 2.25,
+        "adaptation_spread": 0.4,
+        "timing_s": 1.0,
+        "artefact_rate": 2.0,
+        "artefact_spread": 0.7,
+        "bursts": 0.5,
+    },
+}
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a study is.
+
+    Attributes
+    ----------
+    subjects : int
+    voxel_mm : float
+    volumes : int
+    atoms : int
+        K of the dictionaries.
+    components : int
+        Of nilearn's group methods, and of the group's principal components.
+    surrogates : int
+    passes : float
+        Of dictionary learning.
+    threads : int
+    """
+
+    subjects: int = 6
+    voxel_mm: float = 8.0
+    volumes: int = layout.VOLUMES
+    atoms: int = 100
+    components: int = 40
+    surrogates: int = 300
+    passes: float = 8
+    threads: int = 2
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network and how it is trained.
+
+    Attributes
+    ----------
+    section : mapping
+        ``model`` of the configuration, as far as it differs from the defaults.
+    train : mapping
+        The same of ``train``.
+    """
+
+    section: Mapping[str, Any]
+    train: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Key:
+    """What tells one study from another.
+
+    Attributes
+    ----------
+    scenario : str
+        Of `SCENARIOS`.
+    activation : float
+        Factor on the task's response, which sets the signal-to-noise ratio.
+    seed : int
+    """
+
+    scenario: str
+    activation: float
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """For a folder."""
+        return f"{self.scenario}_{self.activation:g}_{self.seed}"
+
+
+class Study:
+    """One study; what is made stays in its folder, so that an interrupted benchmark goes on there.
+
+    Parameters
+    ----------
+    key : Key
+    size : Size
+    work : Path
+        Where the folders of studies are.
+    """
+
+    def __init__(self, key: Key, size: Size, work: Path) -> None:
+        self.key, self.size, self.folder = key, size, work / key.name
+        self.labels = layout.subject_labels(size.subjects)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not (self.folder / "made").is_file():
+            self._make()
+
+    @property
+    def scenario(self) -> Scenario:
+        """Settings of the simulation."""
+        options = SCENARIOS[self.key.scenario]
+        return Scenario(
+            voxel_mm=self.size.voxel_mm, volumes=self.size.volumes, activation=self.key.activation, **options
+        )
+
+    def shard_path(self, label: str) -> Path:
+        """Shard of a subject."""
+        return self.folder / f"{layout.run_name(label)}.h5"
+
+    def _make(self) -> None:
+        """Simulate, correct motion, filter, extract. Only shards and the truth stay."""
+        simulate_dataset(self.folder, self.size.subjects, self.key.seed, self.scenario, progress=False)
+        for label in self.labels:
+            with tempfile.TemporaryDirectory() as scratch:
+                moved, filtered = Path(scratch, "moved.nii.gz"), Path(scratch, "filtered.nii.gz")
+                bold = layout.bold_path(self.folder, label)
+                rest = Path(scratch, "motion.tsv"), Path(scratch, "mean.nii.gz")
+                correct_motion(bold, moved, *rest, threads=self.size.threads)
+                highpass(moved, filtered, tr=layout.TR, highpass_s=HIGHPASS_S, threads=self.size.threads)
+                extract(
+                    filtered,
+                    layout.truth_mask_path(self.folder, label),
+                    self.shard_path(label),
+                    run_id=layout.run_name(label),
+                    subject=label,
+                    tr=layout.TR,
+                    space=None,
+                    seed=self.key.seed,
+                    preprocessing={"motion": True, "highpass_s": HIGHPASS_S},
+                )
+            bold.unlink()
+        (self.folder / "made").touch()
+
+    def weights(self, label: str, shard: Shard) -> dict[str, np.ndarray]:
+        """True weights of every event at the rows of a shard, float32, shape (N,)."""
+        images = {
+            event: nib.nifti1.load(layout.truth_weights_path(self.folder, label, event))
+            for event in sorted(layout.EVENTS)
+        }
+        return {e: image.get_fdata(dtype=np.float32).ravel()[shard.voxel] for e, image in images.items()}
+
+    @cached_property
+    def nulls(self) -> dict[str, Null]:
+        """Surrogates of the design, which all subjects share."""
+        events = read_events(layout.events_path(self.folder, self.labels[0]), self.scenario.duration_s)
+        return make_nulls(
+            events,
+            self.size.volumes,
+            layout.TR,
+            hrf="spm",
+            highpass_s=HIGHPASS_S,
+            count=self.size.surrogates,
+            rng=np.random.default_rng(self.key.seed),
+        )
+
+    def model(self, name: str, model: Model) -> Path:
+        """Folder of a model trained on all runs; an interrupted training goes on."""
+        from dca.train import TrainSettings, train
+
+        folder = self.folder / f"model_{name}"
+        if not (folder / "summary.json").is_file():
+            defaults = load()
+            settings = TrainSettings.from_config(defaults["train"] | {"mode": "single"} | dict(model.train))
+            shards = [self.shard_path(label) for label in self.labels]
+            section = defaults["model"] | dict(model.section)
+            train(shards, [], folder, section, settings, self.key.seed, threads=self.size.threads)
+        return folder / "model"
+
+    def features(self, name: str, model: Model, label: str) -> Path:
+        """Features of a subject's run."""
+        out = self.folder / f"features_{name}_{label}.h5"
+        if not out.is_file():
+            encode(self.shard_path(label), self.model(name, model), out, threads=self.size.threads)
+        return out
+
+    def remove(self) -> None:
+        """Delete the study's folder."""
+        shutil.rmtree(self.folder)
