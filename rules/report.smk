@@ -77,6 +77,7 @@ rule report_index:
 rule bundle_report:
     input:
         report_pages(),
+        index=result("report/index.html"),
     output:
         folder=report(
             directory(result("report_bundle")),
@@ -94,7 +95,5 @@ rule bundle_report:
     resources:
         mem_mb=mem_mb(500),
         runtime=runtime(5),
-    params:
-        index=result("report/index.html"),
     script:
         "../workflow/scripts/bundle.py"

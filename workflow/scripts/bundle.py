@@ -5,4 +5,4 @@ from dca.jobs import job
 with job(snakemake.log[0], snakemake.threads):
     from dca.report import bundle_report
 
-    bundle_report(Path(snakemake.params.index).parent, snakemake.output.folder)
+    bundle_report(Path(snakemake.input.index).parent, snakemake.output.folder)
