@@ -11,6 +11,7 @@ as float32; `cpu_s`: CPU time of all of them. With --out rows go to a table, for
 import argparse
 import multiprocessing
 import resource
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -18,7 +19,9 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
+from dca.files import write_tsv
 from dca.preprocess.confounds import write_confounds
+from dca.preprocess.figures import carpet, tsnr
 from dca.preprocess.highpass import highpass
 from dca.preprocess.motion import correct_motion
 from dca.preprocess.regress import regress
@@ -28,6 +31,7 @@ from dca.preprocess.scale import scale
 from dca.preprocess.series import SeriesWriter
 from dca.preprocess.slice_timing import correct_slice_timing
 from dca.preprocess.smooth import smooth
+from dca.preprocess.summary import write_summary
 
 TR = 0.72
 
@@ -53,6 +57,17 @@ def make_run(folder: Path, shape: tuple[int, ...]) -> None:
     np.savetxt(folder / "matrix.txt", np.eye(4))
 
 
+def summarise(bold: Path, mask: Path, folder: Path) -> None:
+    """Numbers and figures of a run, with a copy of it in the place of the raw one."""
+    raw, table = folder / "raw.nii", folder / "shown.tsv"
+    shutil.copy(bold, raw)
+    length = nib.load(bold).shape[3]
+    write_tsv(table, pd.DataFrame({"framewise_displacement": [0.1] * length, "std_dvars": 1.0}), {})
+    write_summary(folder / "summary.json", bold, mask, run_id="x", backend="native", steps=[])
+    carpet(raw, bold, mask, table, folder / "carpet.png", tr=TR)
+    tsnr(raw, mask, bold, mask, folder / "tsnr.png")
+
+
 def run_step(step: str, folder: Path, shape: tuple[int, ...]) -> dict[str, object]:
     """Run one step in this process and say what it took."""
     bold, out = folder / "bold.nii", folder / "out.nii"
@@ -68,6 +83,7 @@ def run_step(step: str, folder: Path, shape: tuple[int, ...]) -> dict[str, objec
         "scale": lambda: scale(bold, mask, out, bias=bias),
         "smooth": lambda: smooth(bold, out, fwhm_mm=5),
         "highpass": lambda: highpass(bold, out, tr=TR, highpass_s=100),
+        "summary": lambda: summarise(bold, mask, folder),
         "regress": lambda: regress(bold, motion, out, kind="motion24", tr=TR, highpass_s=100),
     }
     steps[step]()
@@ -81,7 +97,17 @@ def run_step(step: str, folder: Path, shape: tuple[int, ...]) -> dict[str, objec
     }
 
 
-STEPS = ("slicetiming", "motion", "resample", "confounds", "scale", "smooth", "highpass", "regress")
+STEPS = (
+    "slicetiming",
+    "motion",
+    "resample",
+    "confounds",
+    "scale",
+    "smooth",
+    "highpass",
+    "regress",
+    "summary",
+)
 
 
 def main() -> None:

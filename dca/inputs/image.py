@@ -13,6 +13,8 @@ from isal import isal_zlib
 from dca.errors import ImageError
 from dca.inputs import remote
 
+APART_MM = 0.1  # more than rounding leaves
+
 # What nibabel and ISA-L let through for broken files; the stub of the latter calls its class an instance.
 DAMAGED = (OSError, EOFError, ValueError, zlib.error, cast(type[Exception], isal_zlib.error))
 
@@ -66,6 +68,21 @@ def open_mask(path: str | Path, bold: nib.Nifti1Image) -> nib.Nifti1Image:
             "resample the mask to the grid of the image",
         )
     return mask
+
+
+def compare_affines(image: nib.Nifti1Image) -> str | None:
+    """A warning where sform and qform place the voxels more than `APART_MM` apart, else None.
+
+    What reads an image here takes the sform, as FSL and nilearn do.
+    """
+    sform, qform = image.get_sform(coded=True)[0], image.get_qform(coded=True)[0]
+    if sform is None or qform is None:
+        return None
+    corners = np.array([[*corner, 1] for corner in np.ndindex(2, 2, 2)]) * [*np.array(image.shape[:3]) - 1, 1]
+    apart = float(np.linalg.norm((corners @ (sform - qform).T)[:, :3], axis=1).max())
+    if apart <= APART_MM:
+        return None
+    return f"sform and qform place its voxels up to {apart:.1f} mm apart; the sform counts"
 
 
 def read_bold(path: str | Path) -> tuple[np.ndarray, nib.Nifti1Image]:

@@ -9,7 +9,7 @@ from dca.inputs.candidate import Candidate
 from dca.inputs.confounds import count_rows
 from dca.inputs.events import check_events
 from dca.inputs.evs import check_evs
-from dca.inputs.image import open_bold, open_mask
+from dca.inputs.image import compare_affines, open_bold, open_mask
 from dca.inputs.timing import repetition_time
 
 
@@ -51,6 +51,8 @@ def inspect(candidate: Candidate) -> tuple[Facts, dict[str, str]]:
     notes = {}
     if note and candidate.sidecars is not None:
         notes["header TR"] = f"{candidate.bold}: {note}; {tr:g} s is used"
+    if note := compare_affines(image):
+        notes["affines"] = f"{candidate.bold}: {note}"
     volumes = image.shape[3]
     if candidate.mask:
         open_mask(candidate.mask, image)

@@ -23,12 +23,11 @@ from dca.files import atomic, write_tsv
 from dca.inputs.image import open_bold
 from dca.preprocess.niimath import niimath, version
 from dca.preprocess.rigid import PARAMETERS, grid_centre, matrices_from_corrections, parameters_from_matrices
-from dca.preprocess.scan import scan_run
+from dca.preprocess.scan import is_alike, scan_run
 from dca.preprocess.series import SeriesWriter, save_volume, volumes
 
 logger = logging.getLogger(__name__)
 
-ALIKE = 0.5  # correlation with the reference below which a volume was not aligned; noise leaves above 0.9
 CHUNK_BYTES = 2**27  # of float32 volumes that niimath holds at a time, once as input and once as output
 DESCRIPTIONS = {
     "trans_*": "Displacement of the head at the grid centre, mm; x to the right, y to the front, z up",
@@ -96,7 +95,7 @@ def correct_motion(
             for i in range(size):
                 if t in scan.unusable:
                     aligned[..., i], rows[i] = chunk[..., i], 0
-                elif np.corrcoef(aligned[..., i].ravel("F"), scan.base.ravel("F"))[0, 1] < ALIKE:
+                elif not is_alike(aligned[..., i], scan.base):
                     unaligned.append(t)
                 aligned[scan.nonfinite, i] = np.nan
                 writer.write(aligned[..., i])

@@ -14,6 +14,7 @@ from dca.preprocess.series import volumes
 
 logger = logging.getLogger(__name__)
 
+ALIKE = 0.5  # correlation with the reference below which a volume was not aligned; noise leaves above 0.9
 CANDIDATES = 11  # volumes in the middle of the run among which the reference is chosen
 
 
@@ -95,6 +96,11 @@ def scan_run(image: nib.Nifti1Image) -> Scan:
     reference = _nearest_to_median(candidates)
     base = np.where(np.isfinite(candidates[reference]), candidates[reference], np.float32(0))
     return Scan(reference, base, unusable, nonfinite, nonfinite_values)
+
+
+def is_alike(volume: np.ndarray, reference: np.ndarray) -> bool:
+    """Whether an aligned volume looks like what it was aligned with; both finite, shape (X, Y, Z)."""
+    return bool(np.corrcoef(volume.ravel("F"), reference.ravel("F"))[0, 1] >= ALIKE)
 
 
 def _nearest_to_median(candidates: dict[int, np.ndarray]) -> int:

@@ -6,6 +6,7 @@ import pytest
 
 from dca.errors import ImageError
 from dca.inputs import open_bold, open_mask, read_bold
+from dca.inputs.image import compare_affines
 
 
 def refused(call, path, problem):
@@ -98,6 +99,20 @@ def test_not_four_dimensions(write_bold, tmp_path, shape):
     if len(shape) == 5:
         nib.save(nib.Nifti1Image(np.ones(shape, np.float32), np.eye(4)), path)
     refused(open_bold, path, f"is {len(shape)}-D {'×'.join(map(str, shape))}, not 4-D")
+
+
+def test_two_affines_that_disagree_are_told(write_bold, tmp_path):
+    image = nib.load(write_bold(tmp_path / "a.nii.gz"))
+    image.set_qform(image.affine, 1)
+    assert compare_affines(image) is None
+    image.set_sform(image.affine + 1e-4, 2)
+    assert compare_affines(image) is None
+    moved = image.affine.copy()
+    moved[:3, 3] += [3, 0, 4]
+    image.set_sform(moved, 2)
+    assert compare_affines(image) == "sform and qform place its voxels up to 5.0 mm apart; the sform counts"
+    image.set_qform(None, 0)
+    assert compare_affines(image) is None
 
 
 @pytest.mark.parametrize("volumes", [0, 1])

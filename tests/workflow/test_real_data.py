@@ -25,14 +25,26 @@ QUICK = {
 }
 
 
-@pytest.mark.browser
-def test_visual_localiser_with_the_native_backend(new_study, real_data, visit, browsing):
+@pytest.fixture(scope="module")
+def native(new_study, real_data):
+    """The visual localiser through everything, with the default backend."""
     study = new_study(
         QUICK,
         input={"source": "bids", "path": str(real_data / "studyforrest-visloc")},
         glm={"contrasts": {"all-pictures": dict.fromkeys(PICTURES, 1 / 6)}},
     )
     study.snakemake()
+    return study
+
+
+def until_glm(study):
+    """Results that do not need a training."""
+    return {name for name in study.files() if name.startswith(("preprocess/", "signals/", "glm/"))}
+
+
+@pytest.mark.browser
+def test_visual_localiser_with_the_native_backend(native, visit, browsing):
+    study = native
     summary = read_json(next(study.results.glob("glm/*/summary.json")))
     peak = summary["maps"]["all-pictures"]
     assert peak["peak_z"] > 12
@@ -43,7 +55,7 @@ def test_visual_localiser_with_the_native_backend(new_study, real_data, visit, b
     browsing.look_over(visit, study.results / "report")
 
 
-def test_visual_localiser_with_the_backend_fsl(new_study, real_data, fsl_standins, monkeypatch):
+def test_visual_localiser_with_the_backend_fsl(native, new_study, real_data, fsl_standins, monkeypatch):
     monkeypatch.setenv("FSLDIR", str(fsl_standins))
     study = new_study(
         QUICK,
@@ -52,6 +64,10 @@ def test_visual_localiser_with_the_backend_fsl(new_study, real_data, fsl_standin
         glm={"contrasts": {"all-pictures": dict.fromkeys(PICTURES, 1 / 6)}},
     )
     study.snakemake("glm")
+    # The same files from the same settings, and beside them only MCFLIRT's matrices.
+    more = until_glm(study) - until_glm(native)
+    assert until_glm(native) <= until_glm(study)
+    assert {name.rsplit("/", 1)[1] for name in more} == {"motion_xfm.tsv", "motion_xfm.json"}
     peak = read_json(next(study.results.glob("glm/*/summary.json")))["maps"]["all-pictures"]
     assert peak["peak_z"] > 12
     assert peak["peak_mm"][1] < -50

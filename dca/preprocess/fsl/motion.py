@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,10 @@ from dca.preprocess.fsl.geometry import head_motion, read_matrix, write_matrices
 from dca.preprocess.fsl.interfaces import Scratch, fsl
 from dca.preprocess.motion import DESCRIPTIONS
 from dca.preprocess.rigid import PARAMETERS, grid_centre, parameters_from_matrices
-from dca.preprocess.scan import scan_run
+from dca.preprocess.scan import is_alike, scan_run
+from dca.preprocess.series import read_volume, volumes
+
+logger = logging.getLogger(__name__)
 
 
 def correct_motion(
@@ -77,16 +81,28 @@ def correct_motion(
             f"mcflirt_{name}_displacement_mm": float(np.loadtxt(path, ndmin=1).mean())
             for name, path in zip(("absolute", "relative"), rms, strict=True)
         }
+        unaligned = find_unaligned(aligned, mean, scan.unusable)
         write_mean(mean, scan, image, out_mean)
         scratch.give(aligned, out_bold)
+    if unaligned:
+        logger.warning("%s: volumes %s could not be aligned with volume %d", bold, unaligned, reference)
     write_matrices(out_matrices, matrices)
     write_parameters(matrices, image, out_parameters)
     return scratch.record(
         "rigid, normalised correlation, spline interpolation (mcflirt)",
         reference_volume=reference,
         **scan.counts,
+        unaligned_volumes=unaligned,
         **displacement,
     )
+
+
+def find_unaligned(aligned: Path, mean: Path, unusable: list[int]) -> list[int]:
+    """Volumes that do not look like the mean of all, but for those that cannot be used anyway."""
+    image, target = nib.Nifti1Image.from_filename(aligned), read_volume(mean)[1]
+    return [
+        t for t, volume in enumerate(volumes(image)) if t not in unusable and not is_alike(volume, target)
+    ]
 
 
 def mcflirt(source: Path, aligned: Path, reference: int) -> fsl.MCFLIRT:

@@ -73,6 +73,15 @@ def test_the_reference_is_usable_when_the_middle_is_not(save, tmp_path):
     assert record["reference_volume"] != LENGTH // 2
 
 
+def test_volumes_without_the_head_are_named(save, tmp_path, caplog):
+    parameters = np.zeros((LENGTH, 6))
+    parameters[9, 0] = 300  # off the grid
+    run = moving_head(AXIAL, matrices_from_parameters(parameters, np.zeros(3)))
+    record, _ = motion(save("bold.nii.gz", run), tmp_path)
+    assert record["unaligned_volumes"] == [9]
+    assert "bold.nii.gz: volumes [9] could not be aligned with volume 6" in caplog.text
+
+
 def test_the_bias_field_is_divided_out_and_reaches_beyond_the_brain(save, brain_image, tmp_path):
     points = centres(SHAPE, AXIAL)
     field = np.exp(points[..., 1] / 100).astype(np.float32)
