@@ -166,7 +166,7 @@ def new_study(lab, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def study(new_study):
-    """The small study, complete."""
-    made = new_study()
+    """The small study, complete; as on a cluster that has no GPUs."""
+    made = new_study(site={"set-resources": {"train_model": {"slurm_partition": "cpu"}}})
     made.snakemake()
     return made

@@ -18,6 +18,8 @@ def test_the_demo_runs_end_to_end(study):
     assert [name for name in names if not (study.results / name).is_file()] == []
     assert json.loads((study.results / "train/summary.json").read_text())["updates"] == 40
     assert study.nothing_is_left()
+    logs = [(study.lab.folder / f"{node}.log").read_text() for node in ("gpu1", "gpu2")]
+    assert not any(f"StepId={number}." in log for number in study.submitted() for log in logs)
 
 
 def test_a_run_takes_three_jobs_and_the_logs_mirror_the_rules(study):

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from dca.config import ROOT
+from dca.inputs import remote
 
 CONFIG = {
     "cluster": {"max_mem_mb": 3000, "max_runtime_min": 40, "worker_cpus": 3},
@@ -23,7 +24,7 @@ def define(tmp_path):
             with open(tmp_path / name, "wb") as file:
                 file.truncate(size)  # takes no disk
         workflow = SimpleNamespace(nodes=None, remote_exec=False, cores=8)
-        names = {"config": CONFIG, "workflow": workflow, "NORMALISED": False, "PLAN": None}
+        names = {"config": CONFIG, "workflow": workflow, "NORMALISED": False, "PLAN": None, "remote": remote}
         names["RUNS"] = {"a": SimpleNamespace(bold=tmp_path / name, volumes=100)}
         names |= changes
         source = ROOT / "rules/common/resources.smk"
