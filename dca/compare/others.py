@@ -49,8 +49,8 @@ def sum_maps(glm_folders: Iterable[str | Path], out: str | Path) -> None:
     glm_folders : iterable of path
         From `dca.glm.fit_run`.
     out : path
-        HDF5: for every space and grid a group, and in it for every event the sum of z (X×Y×Z) with the
-        number of runs.
+        HDF5: for every space and grid a group with its affine, and in it for every event the sum of z
+        (X×Y×Z) with the number of runs.
 
     Raises
     ------
@@ -65,6 +65,7 @@ def sum_maps(glm_folders: Iterable[str | Path], out: str | Path) -> None:
             for event in summary["events"]:
                 z, affine = _read(folder / f"{event}_z.nii.gz")
                 group = file.require_group(grid_name(summary["space"], z.shape, affine))
+                group.attrs["affine"] = affine
                 total = group.require_dataset(event, z.shape, np.float64, fillvalue=0)
                 total[...] += z
                 total.attrs["runs"] = total.attrs.get("runs", 0) + 1

@@ -13,6 +13,7 @@ from dca.preprocess.limits import reasons_to_exclude
 from dca.report import charts, verdicts
 from dca.report.costs import read_costs
 from dca.report.gallery import Gallery, Shown
+from dca.report.group_maps import show_group_maps
 from dca.report.methods import methods_text, references
 from dca.report.notes import gather_notes, study_logs
 from dca.report.page import write_page
@@ -76,6 +77,7 @@ def write_index(
             "losses": show_losses(history, gallery),
             "group": group_rows(group),
             "excess": _excess(pcc, gallery),
+            "group_maps": show_group_maps(folder, gallery),
             "methods": methods_text(config, found, origins),
             "references": references(config, found, origins),
             "costs": read_costs(folder),

@@ -35,5 +35,10 @@ def tissue_mask(name):
 
 
 def run_space(wildcards):
-    """The space that a preprocessed run is in, where it is known."""
-    return PLAN.space if NORMALISED else RUNS[wildcards.run_id].space
+    """The space that the job's run is in when it is preprocessed, where it is known."""
+    return space_of(RUNS[wildcards.run_id])
+
+
+def space_of(run):
+    """The space that a run is in when it is preprocessed, where it is known."""
+    return PLAN.space if NORMALISED else run.space

@@ -304,4 +304,7 @@ def subject_report_input(wildcards):
 def index_report_input(wildcards):
     """What is common to all runs, and each run's numbers."""
     signals = [result(f"signals/{run.run_id}.h5") for run in kept_runs()]
-    return [*model_files(), *compare_files(), *per_run("preprocess/{run_id}/summary.json"), *signals]
+    common = any(is_common(space_of(run)) for run in kept_task_runs())
+    sums = [result("compare/z_sums.h5")] if common else []
+    summaries = per_run("preprocess/{run_id}/summary.json")
+    return [*model_files(), *compare_files(), *sums, *summaries, *signals]

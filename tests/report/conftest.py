@@ -17,6 +17,7 @@ from scipy import sparse
 from dca import config as settings
 from dca.compare.atoms import ATOM_COLUMNS
 from dca.compare.group import gather
+from dca.compare.others import sum_maps
 from dca.compare.pcc import correlate
 from dca.compare.run import COLUMNS as COMPARE_COLUMNS
 from dca.files import read_tsv, write_json, write_tsv
@@ -98,7 +99,8 @@ def sketched(small: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S
         monkeypatch.setattr(f"dca.report.charts.draw_{name}", lambda *_: sketch)
     monkeypatch.setattr("dca.report.training_charts.draw_losses", lambda *_: sketch)
     monkeypatch.setattr("dca.report.components.Sections.picture", lambda self, *_: np.zeros((*self.size, 3)))
-    monkeypatch.setattr("dca.report.events.draw_map", lambda *_: sketch)
+    for module in ("events", "group_maps"):
+        monkeypatch.setattr(f"dca.report.{module}.draw_map", lambda *_: sketch)
     for name in ("reconstructions", "features"):
         monkeypatch.setattr(f"dca.report.features.draw_{name}", lambda *_: sketch)
     monkeypatch.setattr("dca.report.subject.draw_mask", lambda *_, **__: sketch)
@@ -124,6 +126,7 @@ def _fabricate(results: Path, events: tuple[str, ...] = EVENTS) -> Study:
         _write_run(results, run, np.random.default_rng(number))
     tables = [results / "compare" / "runs" / f"{run.run_id}.tsv" for run in runs if run.events]
     gather(tables, results / "compare" / "pcc.tsv", results / "compare" / "group.tsv")
+    sum_maps([results / "glm" / run.run_id for run in runs if run.events], results / "compare" / "z_sums.h5")
     _write_training(results / "train", np.random.default_rng(9))
     _write_scaling(results / "benchmarks")
     return Study(results, config, runs)
@@ -236,7 +239,8 @@ def _write_task(
         z[3 + number % 6, 5:8, 5:8] += 7
         _save(folder / f"{name}_z.nii.gz", np.where(brain, z, 0).astype(np.float32))
     maps = {name: {"peak_z": 7.0} for name in (*run.events, "hands")}
-    write_json(folder / "summary.json", {"volumes": T, "maps": maps})
+    summary = {"volumes": T, "maps": maps, "space": run.space, "events": list(run.events)}
+    write_json(folder / "summary.json", summary)
     rows = [
         {
             "run_id": run.run_id, "subject": run.subject, "split": run.split, "setup": setup, "event": event,

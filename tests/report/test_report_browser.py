@@ -161,6 +161,16 @@ def test_without_its_folder_a_page_says_so(visit, sketched) -> None:
     page.get_by_text("The data of this browser is not here").wait_for()
 
 
+def test_without_its_maps_the_browser_says_so(visit, sketched) -> None:
+    out = sketched.write("01")
+    for sheet in out.with_name("01_files").glob("*.webp"):
+        sheet.unlink()
+    page = visit(out, errors=True)
+    page.locator(".browser").first.scroll_into_view_if_needed()
+    page.get_by_text("The maps of these atoms are not here").wait_for()
+    assert page.get_by_text("raw, atom").is_visible()
+
+
 def test_a_table_sorts_by_mouse_and_keyboard(visit, pages) -> None:
     page = visit(pages["index"])
     heading = page.locator("#runs th").filter(has_text="Run")

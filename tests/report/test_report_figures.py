@@ -13,6 +13,7 @@ from PIL import Image
 from dca.errors import ImageError, InputError, ModelError
 from dca.report.filter_charts import responses
 from dca.report.filters import encoder_filters
+from dca.report.group_maps import _read
 from dca.report.picture import shrink_png
 from dca.report.results import Folder, RunResults, read_volume, records
 from dca.report.slices import Scale, Volume, atom_scale, draw_map, in_mm, peak, z_scale
@@ -78,6 +79,19 @@ def test_one_volume_of_a_map_file_is_found_by_event_and_turned(finished) -> None
     found = run.atom_map("raw", 1, -1, run.events[1])
     np.testing.assert_allclose(found.data, -expected, rtol=1e-6)
     assert run.atom_map("raw", 11, 1, run.events[1]) is None
+
+
+def test_a_map_of_the_group_is_the_z_over_its_runs(finished) -> None:
+    event = finished.runs[0].events[0]
+    maps = [
+        RunResults(run, Folder(finished.results)).z_map(event)
+        for run in records(finished.runs)
+        if run["events"]
+    ]
+    volume, runs = _read(finished.results / "compare" / "z_sums.h5")[event]
+    assert runs == len(maps) == 2
+    np.testing.assert_allclose(volume.affine, maps[0].affine)
+    np.testing.assert_allclose(volume.data, (maps[0].data + maps[1].data) / np.sqrt(2), rtol=1e-5)
 
 
 def test_filters_are_read_as_stored(finished) -> None:

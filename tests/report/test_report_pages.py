@@ -71,7 +71,7 @@ def test_pages_hold_their_sections_images_and_links(finished, pages) -> None:
     assert {"summary", "runs", "motion", "training", "comparison", "methods", "notes", "settings"} <= set(
         index.ids
     )
-    assert len(index.images) == 3  # motion, losses, excess
+    assert len(index.images) == 3 + 3  # motion, losses, excess; a map of the group per event
     training = Parsed(pages["training"])
     assert {"loss", "workers", "filters", "scaling", "numbers", "notes"} <= set(training.ids)
     # losses, timeline, staleness, throughput, filters, their gains, a deeper layer, scaling
@@ -207,6 +207,7 @@ def test_resting_state_is_said(pages) -> None:
         ("glm", "01", "GLM: not run."),
         ("compare", "01", "Comparison: not run."),
         ("compare", "index", "Group comparison: not run."),
+        ("compare", "index", "their maps do not lie on one another"),
     ],
 )
 def test_missing_stage_is_said(sketched, stage, page, said) -> None:

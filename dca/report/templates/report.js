@@ -164,9 +164,10 @@ class Browser {
     this.pick = make("input", { type: "number", min: 0, inputMode: "numeric" });
     this.controls.append(make("label", {}, "Go to atom ", this.pick));
     this.card = make("div", { className: "component" });
-  
+    this.lost = make("p", { className: "absent", hidden: true },
+      "The maps of these atoms are not here: they belong into the folder beside the page.");
     this.list = make("ul", { className: "thumbs" });
-    this.root.replaceChildren(this.controls, this.card, this.list);
+    this.root.replaceChildren(this.controls, this.lost, this.card, this.list);
     this.setupChoice.addEventListener("change", () => this.open(this.setupChoice.value));
     this.eventChoice.addEventListener("change", () => this.arrange());
     this.sortChoice.addEventListener("change", () => this.arrange());
@@ -204,6 +205,8 @@ class Browser {
       option.hidden = ["pcc", "p", "corrected"].includes(option.value) && !data.events.length;
     }
     this.pick.max = data.atoms - 1;
+    this.lost.hidden = true;
+    make("img", { onerror: () => { this.lost.hidden = false; }, src: data.sheet });
     this.items = Array.from({ length: data.atoms }, (_, atom) => this.thumb(atom));
     this.arrange();
   }
