@@ -15,6 +15,7 @@ from dca.config import ROOT
         ("scale_extraction", "scale"),
         ("scale_reading", "scale"),
         ("scale_encoding", "scale"),
+        ("scale_dag", "scale"),
         ("scale_projection", "scale"),
     ],
 )
