@@ -4,6 +4,12 @@ python benchmarks/dag.py make 1200 WORK    the study: one small image under N na
 python benchmarks/dag.py plan WORK         dry runs of it, without and with the profile for Slurm
 python benchmarks/dag.py finish WORK       empty files for its results, with Snakemake's records of them
 python benchmarks/dag.py plan WORK         dry runs in which there is nothing to do
+python benchmarks/dag.py study 1200 WORK   all of it, with one subject more: rows of results/scale_dag.tsv
+
+Columns of the table: `subjects`, of one run each; `what`, the dry run: of nothing done, of all done, of all
+done and one subject added (train.freeze); `jobs` that it plans; `seconds` and `cpu_s`; `peak_mb`, the largest
+resident memory of a Snakemake so far; `files` and `inodes` (with folders) of each subject, in the
+results and in Snakemake's records.
 """
 
 from __future__ import annotations
@@ -17,10 +23,13 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 
 from dca.config import ROOT
+from dca.files import read_tsv, write_json
 
 VOLUMES, TR = 40, 0.72
+TABLE = ROOT / "benchmarks" / "results" / "scale_dag.tsv"
 OPTIONS = {"on this machine": ["-c2"], "profile slurm": ["--profile", str(ROOT / "slurm")]}
 # Takes the place of running the jobs. Their records hold parameters and code, which a later call compares.
 FINISH = """
@@ -48,8 +57,8 @@ JobScheduler.schedule = finish
 """
 
 
-def make(runs: int, folder: Path) -> None:
-    """Write a manifest, its images and the settings."""
+def make(runs: int, folder: Path, settings: str = "") -> None:
+    """Write a manifest, its images and the settings, with others after those for the inputs."""
     folder.mkdir(parents=True)
     data = np.random.default_rng(0).normal(1000, 10, (4, 4, 4, VOLUMES)).astype(np.float32)
     image = nib.Nifti1Image(data, np.diag([4, 4, 4, 1.0]))
@@ -60,10 +69,74 @@ def make(runs: int, folder: Path) -> None:
     (folder / "events.tsv").write_text(f"onset\tduration\ttrial_type\n{events}")
     for i in range(1, runs):
         os.link(folder / "0.nii.gz", folder / f"{i}.nii.gz")
-    rows = "".join(f"{i}.nii.gz\t{i:05d}\tmotor\tevents.tsv\t{TR}\n" for i in range(runs))
-    (folder / "manifest.tsv").write_text(f"bold\tsubject\ttask\tevents\ttr\n{rows}")
-    (folder / "my.yaml").write_text("input: {source: manifest, path: manifest.tsv}\n")
+    (folder / "manifest.tsv").write_text(f"bold\tsubject\ttask\tevents\ttr\n{''.join(map(row, range(runs)))}")
+    (folder / "my.yaml").write_text("input: {source: manifest, path: manifest.tsv}\n" + settings)
     snakemake(folder, ROOT / "Snakefile", "-c2")  # looks at the images, once
+
+
+def row(number: int) -> str:
+    """A run's line of the manifest."""
+    return f"{number}.nii.gz\t{number:05d}\tmotor\tevents.tsv\t{TR}\n"
+
+
+def study(subjects: int, folder: Path) -> None:
+    """Measure a study of so many subjects from nothing to one more of them, as far as it was not done yet."""
+    if not folder.exists():
+        make(subjects, folder, "train: {freeze: true}\n")
+        record(subjects, "nothing done", dry_run(folder))
+    if not (folder / "results" / "report").exists():
+        finish(folder)
+        keep_model(folder)
+        record(subjects, "nothing to do", dry_run(folder) | count(subjects, folder))
+    if not (folder / f"{subjects}.nii.gz").exists():
+        os.link(folder / "0.nii.gz", folder / f"{subjects}.nii.gz")
+        with (folder / "manifest.tsv").open("a") as manifest:
+            manifest.write(row(subjects))
+        record(subjects, "one subject more", dry_run(folder))
+
+
+def keep_model(folder: Path) -> None:
+    """Write into the model's card what is looked at of a model that stays."""
+    runs = read_tsv(folder / "results/inputs.tsv", dtype=str)
+    trained_on = runs.loc[runs["split"] == "train", "run_id"].tolist()
+    path = folder / "results/train/model/card.json"
+    made = path.stat().st_mtime_ns
+    write_json(path, {"trained_on": trained_on, "architecture": {"length": VOLUMES}})
+    os.utime(path, ns=(made, made))  # or all features would be older than the model
+
+
+def dry_run(folder: Path) -> dict[str, object]:
+    """What one dry run takes."""
+    begin, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    said = snakemake(folder, ROOT / "Snakefile", "-c2")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    jobs = [line.split()[1] for line in said.splitlines() if line.startswith("total ")][:1] or ["0"]
+    return {
+        "jobs": int(jobs[0]),
+        "seconds": round(time.monotonic() - begin, 1),
+        "cpu_s": round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 1),
+        "peak_mb": round(after.ru_maxrss / 1024),  # of all calls of this process: they grow
+    }
+
+
+def count(subjects: int, folder: Path) -> dict[str, object]:
+    """Files and inodes of each subject in what Snakemake believes to be complete."""
+    files = folders = 0
+    for place in ("results", ".snakemake/metadata"):
+        for _, inside, here in os.walk(folder / place):
+            files, folders = files + len(here), folders + len(inside)
+    return {"files": round(files / subjects, 1), "inodes": round((files + folders) / subjects, 1)}
+
+
+def record(subjects: int, what: str, measured: dict[str, object]) -> None:
+    """Put a row into the table."""
+    own = pd.DataFrame([{"subjects": subjects, "what": what, **measured}])
+    if TABLE.exists():
+        old = pd.read_csv(TABLE, sep="\t")
+        own = pd.concat([old[(old["subjects"] != subjects) | (old["what"] != what)], own])
+    columns = ["subjects", "what", "jobs", "seconds", "cpu_s", "peak_mb", "files", "inodes"]
+    own.reindex(columns=columns).sort_values("subjects", kind="stable").to_csv(TABLE, sep="\t", index=False)
+    print(own.tail(1).to_string(index=False, header=False), flush=True)
 
 
 def plan(folder: Path) -> None:
@@ -98,7 +171,7 @@ def snakemake(folder: Path, snakefile: Path, *options: str) -> str:
 
 if __name__ == "__main__":
     words = sys.argv[1:]
-    if words[:1] == ["make"]:
-        make(int(words[1]), Path(words[2]))
+    if words[:1] in (["make"], ["study"]):
+        {"make": make, "study": study}[words[0]](int(words[1]), Path(words[2]))
     else:
         {"plan": plan, "finish": finish}[words[0]](Path(words[1]))

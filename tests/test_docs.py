@@ -15,6 +15,8 @@ from dca.config import ROOT
         ("scale_extraction", "scale"),
         ("scale_reading", "scale"),
         ("scale_encoding", "scale"),
+        ("scale_dag", "scale"),
+        ("scale_projection", "scale"),
     ],
 )
 def test_tables_of_the_docs_are_those_of_the_benchmarks(name, page):
