@@ -19,7 +19,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "penalty": 0.006,
         "switches": True,
     },
-    # What docs/validation.md found to carry the task better: H must hold the series, since nothing else does.
+    # docs/validation.md: without switches H must hold the series, and its reconstructions carry the task.
     "recommended": {
         "features": (16, 32, 64, 128),
         "filters": (21, 9, 9, 9),

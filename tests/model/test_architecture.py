@@ -16,6 +16,13 @@ def test_the_paper_preset_is_the_default():
     assert a.lengths == (284, 142, 71, 36)
 
 
+def test_the_recommended_preset_trains_without_switches():
+    a = Architecture.from_config({"preset": "recommended"}, 284)
+    assert (a.features, a.filters, a.pooling) == ((16, 32, 64, 128), (21, 9, 9, 9), (2, 2, 2))
+    assert (a.hidden, a.penalty, a.switches) == (128, 0.006, False)
+    assert Architecture.from_config({"preset": "recommended", "hidden": 64}, 284).hidden == 64
+
+
 def test_settings_override_the_preset():
     a = Architecture.from_config(
         {"hidden": 64, "switches": False, "penalty": 0, "features": [8, 4, 2, 1]}, 100
