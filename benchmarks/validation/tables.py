@@ -33,7 +33,8 @@ COLUMNS = {
 }
 MEASURES = ("map_r", "excess_sd", "heldout_pcc")
 ENOUGH = 5  # seeds below which an interval is only an indication
-RESAMPLES = 10_000
+REFERENCES = ("raw", "raw, smoothed, λ 0.3")  # what is to be beaten, and the strongest control
+RESAMPLES, LEAST = 10_000, 3  # values below which there is no interval
 _ORDER = [*SETUPS, *VARIANTS]
 
 
@@ -65,13 +66,22 @@ def differences(table: pd.DataFrame, setup: str, reference: str, measure: str) -
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
-    """95 % percentile bootstrap interval of a mean; not known for fewer than two values."""
-    if len(values) < 2:
+    """95 % percentile bootstrap interval of a mean; not known for fewer than three values."""
+    if len(values) < LEAST:
         return np.nan, np.nan
     if np.ptp(values) == 0:
         return float(values[0]), float(values[0])
     found = bootstrap((values,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=0)
     return tuple(found.confidence_interval)
+
+
+def _difference(values: np.ndarray) -> str | None:
+    """Mean and interval of paired differences."""
+    if not len(values):
+        return None
+    low, high = interval(values)
+    known = f"({low:+.3f} to {high:+.3f})" if np.isfinite(low) else "(too few for an interval)"
+    return f"{values.mean():+.3f} {known}"
 
 
 def means(table: pd.DataFrame) -> str:
@@ -109,11 +119,7 @@ def contrasts(table: pd.DataFrame, references: Sequence[str]) -> str:
                 row |= {"setup": f"{setup} − {reference}"}
                 for measure in MEASURES:
                     values = differences(part, setup, reference, measure)
-                    low, high = interval(values)
-                    row["seeds"] = len(values)
-                    row[measure] = (
-                        f"{values.mean():+.3f} ({low:+.3f} to {high:+.3f})" if len(values) else None
-                    )
+                    row["seeds"], row[measure] = len(values), _difference(values)
                 rows.append(row)
     headings = dict.fromkeys(("scenario", "setup", *MEASURES), "")
     columns = {name: (name.replace("_", " "), form) for name, form in headings.items()}
@@ -122,18 +128,28 @@ def contrasts(table: pd.DataFrame, references: Sequence[str]) -> str:
     return markdown(pd.DataFrame(rows), {name: columns[name] for name in order})
 
 
+def _few(study: tuple[str, float], part: pd.DataFrame) -> str:
+    """Say how many seeds are missing from the rows of one scenario and strength."""
+    done = part.groupby("setup")["seed"].nunique()
+    said = f"\n\n**{study[0]} at task × {study[1]:g}:"
+    if done.min() < ENOUGH:
+        fewest = " and ".join(done.index[done == done.min()])
+        said += (
+            f" only {done.min()} of {ENOUGH} seeds are done for {fewest}, at most {done.max()} for others;"
+        )
+    absent = [name for name in SETUPS if name not in done]
+    if absent:
+        said += f" there is no row yet for {', '.join(absent)};"
+    return "" if said.endswith(":") else f"{said.rstrip(';')}.** No more than an indication."
+
+
 def fill(path: Path, page: Path) -> None:
     """Write the tables into the page, between its markers."""
     table = read(path)
     text = page.read_text(encoding="utf-8")
     main, variants = (table[table["setup"].isin(names)] for names in (SETUPS, VARIANTS))
-    fewest = main.groupby(["scenario", "activation"])["seed"].nunique()
-    few = fewest[fewest < ENOUGH]
-    note = "".join(
-        f"\n\n**Only {n} of {ENOUGH} seeds are done for {scenario} at task × {activation:g}**: no more than "
-        "an indication." for (scenario, activation), n in few.items()
-    )  # fmt: skip
+    note = "".join(map(_few, *zip(*main.groupby(["scenario", "activation"]), strict=True)))
     text = replace(text, "validation: means", means(main) + note)
-    text = replace(text, "validation: differences", contrasts(main, ["raw", "raw, smoothed"]))
+    text = replace(text, "validation: differences", contrasts(main, REFERENCES))
     text = replace(text, "validation: variants", means(variants) if len(variants) else "None yet.")
     write_text(page, text)

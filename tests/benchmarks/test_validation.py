@@ -96,13 +96,14 @@ def test_the_page_has_paired_differences_and_says_how_many_seeds(validation, tmp
     page.write_text("".join(f"<!-- validation: {n} -->\nold\n<!-- /validation: {n} -->\n" for n in names))
     for seed in (101, 102, 103):
         tables.add(out, row(seed=seed, map_r=0.2 + seed / 100))
-        tables.add(out, row(seed=seed, setup="paper", map_r=0.1 + seed / 100 + (seed - 102) / 1000))
-    tables.add(out, row(seed=104, setup="paper", map_r=9.0))  # without its partner
+        tables.add(out, row(seed=seed, setup="paper, dca", map_r=0.1 + seed / 100 + (seed - 102) / 1000))
+    tables.add(out, row(seed=104, setup="paper, dca", map_r=9.0))  # without its partner
     tables.fill(out, page)
     text = page.read_text()
     assert "old" not in text
-    assert "paper − raw | 3 | -0.100 (-0.101 to -0.099)" in text
-    assert "Only 4 of 5 seeds" in text
-    assert np.isnan(tables.interval(np.array([1.0]))).all()
+    assert "paper, dca − raw | 3 | -0.100 (-0.101 to -0.099)" in text
+    assert "varied at task × 2: only 3 of 5 seeds are done for raw, at most 4 for others" in text
+    assert "there is no row yet for raw, λ 0.3, raw, smoothed" in text
+    assert np.isnan(tables.interval(np.array([1.0, 2.0]))).all()
     low, high = tables.interval(np.random.default_rng(0).normal(1, 0.1, 50))
     assert 0.9 < low < 1 < high < 1.1
