@@ -55,7 +55,7 @@ horovod:  ## Try again to build Horovod (MPI=1: with MPI, MPI=0: without)
 lock:  ## Resolve envs/*.in anew (needs uv)
 	cd envs && for name in requirements requirements-s3 requirements-dev; do \
 	  uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-	    $$name.in -o $$name.txt; done
+	    $$name.in -o $$name.txt || exit 1; done
 
 clean:  ## Remove the environment and all results
 	rm -rf .venv .snakemake results && git checkout -q -- results

@@ -24,6 +24,7 @@ WITHOUT = {
     "slice_timing": "slice_timing: false",
     "registration": "registration: none",
     "regress": "regress: none and glm.confounds",
+    "smooth_mm": "smooth_mm: 0",
 }
 
 Config = dict[str, Any]

@@ -62,6 +62,7 @@ def test_a_users_file_gives_only_what_differs(tmp_path):
         ({"preprocess": {"backend": "fsl", "regress": "drift"}}, "not for backend fsl", "glm.confounds"),
         ({"preprocess": {"backend": "fsl", "slice_timing": True}}, "slice_timing is not for", "native"),
         ({"preprocess": {"backend": "none", "registration": "affine"}}, "not for backend none", "none"),
+        ({"preprocess": {"backend": "none", "smooth_mm": 6}}, "smooth_mm is not for backend none", "native"),
         ({"preprocess": {"backend": "spm"}}, '`preprocess.backend` is "spm"', "one of fsl, native, none"),
         ({"input": {"source": "hcp"}}, "hcp is preprocessed already", "backend: none"),
     ],

@@ -142,15 +142,13 @@ def _tr(arguments: Arguments) -> float:
 
 
 def _preprocess(arguments: Arguments) -> None:
+    from dca.preprocess import backends
     from dca.preprocess.run import preprocess_run
 
     config = settings(arguments)
-    # Not those of FSL's programs, nor limits, which only the workflow and the report know.
-    own = {
-        name: v
-        for name, v in config["preprocess"].items()
-        if name not in ("fsl", "limits", "exclude_over_limits")
-    }
+    # Not those of other backends, nor limits, which only the workflow and the report know.
+    others = {*backends.names(), "limits", "exclude_over_limits"}
+    own = {name: value for name, value in config["preprocess"].items() if name not in others}
     preprocess_run(
         arguments.bold,
         arguments.out,
@@ -163,6 +161,7 @@ def _preprocess(arguments: Arguments) -> None:
 
 
 def _signals(arguments: Arguments) -> None:
+    from dca.preprocess import backends
     from dca.signals import extract
 
     config = settings(arguments)
@@ -176,7 +175,7 @@ def _signals(arguments: Arguments) -> None:
         tr=_tr(arguments),
         space=arguments.space,
         seed=config["seed"],
-        preprocessing=config["preprocess"],
+        preprocessing=backends.recorded(config["preprocess"]),
         length=arguments.length,
         storage=config["signals"]["storage"],
     )

@@ -100,7 +100,8 @@ class Record:
 
     def stall(self) -> float | None:
         """Average the share of time waited for rows over the training rows of a history."""
-        shares = [float(row["stall"]) for row in self._rows if row["split"] == "train"]
+        rows = [row for row in self._rows if row["split"] == "train"]
+        shares = [float(row["stall"]) for row in rows if pd.notna(row["stall"])]
         return round(sum(shares) / len(shares), 4) if shares else None
 
 
@@ -116,6 +117,8 @@ def _earlier(path: Path, columns: dict[str, str], keep: int) -> list[dict[str, A
         table = read_tsv(path)
     except InputError:
         return []
-    if list(table.columns) != list(columns):
+    if not set(table.columns) <= columns.keys():
         return []
+    # A column that an older version did not write stays empty.
+    table = table.reindex(columns=list(columns))
     return [{str(k): v for k, v in row.items()} for row in table[table["step"] <= keep].to_dict("records")]

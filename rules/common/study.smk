@@ -67,10 +67,5 @@ WRITTEN = Path.cwd() / RESULTS / "inputs"  # what is made of the inputs; absolut
 BACKEND = config["preprocess"]["backend"]
 PLAN = backends.load(BACKEND)
 EXCLUDE = config["preprocess"]["exclude_over_limits"]
-# What is recorded with the signals: neither what only the report looks at nor settings without effect.
-UNUSED = {"limits", "exclude_over_limits"}
-UNUSED |= set(backends.names()) - {BACKEND}  # sections of other backends
-if "template_mm" not in PLAN.follows or config["preprocess"]["registration"] == "none":
-    UNUSED.add("template_mm")
-PREPROCESSING = {key: value for key, value in config["preprocess"].items() if key not in UNUSED}
+PREPROCESSING = backends.recorded(config["preprocess"])
 CROP = config["signals"]["length"] == "crop"

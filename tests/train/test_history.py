@@ -40,6 +40,16 @@ def test_a_fresh_record_keeps_nothing_and_a_lost_one_is_no_error(tmp_path):
     assert len(Record(tmp_path / "elsewhere" / "history.tsv", HISTORY, keep=5)) == 0
 
 
+def test_a_record_of_an_older_version_is_gone_on_with(tmp_path):
+    record = Record(tmp_path / "history.tsv", {k: v for k, v in HISTORY.items() if k != "stall"})
+    record.add(step=1, loss=1.0, split="train", worker=0, **ROW)
+    record.flush()
+    later = Record(tmp_path / "history.tsv", HISTORY, keep=1)
+    fill(later, [2])
+    assert read_tsv(tmp_path / "history.tsv")["step"].tolist() == [1, 2]
+    assert later.stall() == 0.2
+
+
 def test_writing_is_throttled(tmp_path, monkeypatch):
     now = [100.0]
     monkeypatch.setattr("dca.train.history.time.monotonic", lambda: now[0])

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+OPTIONAL = frozenset({"slice_timing", "registration", "template_mm", "regress", "bias_field", "smooth_mm"})
+
 Settings = Mapping[str, Any]
 Anatomies = Mapping[str, Path | None]
 
@@ -30,8 +32,8 @@ class Backend:
     aligned : tuple of str
         Confounds are computed after the first of these steps that there is: aligned, not yet filtered.
     follows : frozenset of str
-        Those of the settings ``slice_timing``, ``registration``, ``template_mm`` and ``regress`` that it can
-        follow; with the others the study ends before it starts, but for the size of a grid that is not its.
+        Those of the settings in `OPTIONAL` that it can follow. If another one is asked for, the study ends
+        before it starts; those that are on by default, or only give a size, go unrecorded then.
     space : str or None
         The space of a run that was normalised; None if it never is.
     voxel_mm : callable
@@ -52,6 +54,13 @@ class Backend:
     check: Callable[[Settings, Anatomies, str], None] = lambda *_: None
     check_programs: Callable[[Settings], None] = lambda _: None
 
+    def __post_init__(self) -> None:
+        """Hold what it says together."""
+        if unknown := self.follows - OPTIONAL:
+            raise ValueError(f"unknown settings: {', '.join(sorted(unknown))}")
+        if "registration" in self.follows and self.space is None:
+            raise ValueError("a backend that follows `registration` has to name a space, and its voxel_mm")
+
 
 def names() -> list[str]:
     """Names of all backends."""
@@ -62,3 +71,20 @@ def load(name: str) -> Backend:
     """What a backend says of itself; its name is one of `names`."""
     backend: Backend = importlib.import_module(f"{__name__}.{name}").BACKEND
     return backend
+
+
+def recorded(settings: Settings) -> dict[str, Any]:
+    """Settings that are recorded with the signals: those that have an effect on them.
+
+    Parameters
+    ----------
+    settings : mapping
+        Section ``preprocess`` of the settings.
+    """
+    chosen = settings["backend"]
+    unused = {"limits", "exclude_over_limits"}  # The report looks at them, and what goes on.
+    unused |= set(names()) - {chosen}  # sections of other backends
+    unused |= OPTIONAL - load(chosen).follows
+    if settings["registration"] == "none":
+        unused.add("template_mm")
+    return {key: value for key, value in settings.items() if key not in unused}

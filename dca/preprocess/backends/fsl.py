@@ -105,7 +105,7 @@ BACKEND = Backend(
     steps,
     records,
     aligned=("resample", "motion", "feat"),
-    follows=frozenset({"registration"}),
+    follows=frozenset({"registration", "bias_field", "smooth_mm"}),
     space=install.SPACE,
     voxel_mm=lambda _: install.VOXEL_MM,
     check=check_plan,

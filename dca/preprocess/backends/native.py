@@ -44,7 +44,7 @@ BACKEND = Backend(
     steps,
     records,
     aligned=("resample", "motion"),
-    follows=frozenset({"slice_timing", "registration", "template_mm", "regress"}),
+    follows=frozenset({"slice_timing", "registration", "template_mm", "regress", "bias_field", "smooth_mm"}),
     space=template.SPACE,
     voxel_mm=lambda settings: int(settings["template_mm"]),
 )

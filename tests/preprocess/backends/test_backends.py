@@ -43,3 +43,18 @@ def test_native_has_the_steps_asked_for_and_what_lies_beside_them_after_motion(a
     assert NATIVE.steps(settings) == steps
     after = steps.index("motion") + 1
     assert NATIVE.records(settings) == [*steps[:after], *beside, *steps[after:]]
+
+
+def test_only_settings_with_an_effect_are_recorded():
+    assert backends.recorded(DEFAULTS).keys() == DEFAULTS.keys() - {
+        "limits", "exclude_over_limits", "fsl", "template_mm",
+    }  # fmt: skip
+    assert "template_mm" in backends.recorded(merge(DEFAULTS, {"registration": "affine"}))
+    linked = backends.recorded(merge(DEFAULTS, {"backend": "none"}))
+    assert not linked.keys() & {"smooth_mm", "bias_field", "regress", "registration"}
+
+
+@pytest.mark.parametrize("follows", [{"registration"}, {"registraton"}])
+def test_a_backend_that_does_not_hold_together_is_refused(follows):
+    with pytest.raises(ValueError, match=r"name a space|unknown settings"):
+        backends.Backend(lambda _: [], lambda _: [], (), frozenset(follows))
