@@ -140,32 +140,51 @@ def draw_time_courses(
 
 
 @styled
-def draw_excess(excess: pd.DataFrame, alt: str) -> Picture:
+def draw_excess(excess: pd.DataFrame, differences: pd.DataFrame, alt: str) -> Picture:
     """Draw best |PCC| minus the null's mean by event and setup: a dot per run, a bar for the mean.
+
+    Below, where there are any, the paired differences with their intervals.
 
     Parameters
     ----------
     excess : DataFrame
         Columns ``event``, ``setup``, ``excess``.
+    differences : DataFrame
+        Columns ``event``, ``difference``, ``ci_low``, ``ci_high``: dca less raw; all events together too.
     alt : str
     """
-    events = list(dict.fromkeys(excess["event"]))
-    figure = Figure(figsize=(8.2, 3.0), layout="constrained")
-    axes = figure.subplots()
+    events = list(dict.fromkeys([*excess["event"], *differences["event"]]))
+    paired = not differences.empty
+    figure = Figure(figsize=(8.2, 4.6 if paired else 3.0), layout="constrained")
+    axes, *below = np.atleast_1d(figure.subplots(1 + paired, sharex=True, height_ratios=[3, 2][: 1 + paired]))
     axes.axhline(0, color=INK, linewidth=0.9)
     setups = [name for name in ("raw", "dca") if name in set(excess["setup"])]
     for number, setup in enumerate(setups):
         offset = (number - (len(setups) - 1) / 2) * 0.32
         for place, event in enumerate(events):
             values = excess.loc[(excess["event"] == event) & (excess["setup"] == setup), "excess"].to_numpy()
+            if not values.size:
+                continue
             spread = offset + _spread(len(values), 0.10)
             _dots(axes, place + spread, values, setup, label=setup if place == 0 else None)
             axes.hlines(values.mean(), place + offset - 0.13, place + offset + 0.13, color=INK, linewidth=2)
-    axes.set_xticks(range(len(events)), events, rotation=20 if len(events) > 6 else 0)
-    axes.grid(axis="x", visible=False)
+    for lower in below:
+        _intervals(lower, differences.set_index("event").reindex(events))
+    last = below[-1] if below else axes
+    last.set_xticks(range(len(events)), events, rotation=20 if len(events) > 6 else 0)
+    for own in (axes, *below):
+        own.grid(axis="x", visible=False)
     axes.set_ylabel("Best |PCC| − mean of null")
     figure.legend(loc="outside upper left", ncols=2)
     return to_picture(figure, alt)
+
+
+def _intervals(axes: Axes, differences: pd.DataFrame) -> None:
+    place, middle = np.arange(len(differences)), differences["difference"].to_numpy(float)
+    axes.axhline(0, color=INK, linewidth=0.9)
+    axes.vlines(place, differences["ci_low"], differences["ci_high"], color=INK, linewidth=2)
+    axes.plot(place, middle, "D", color=INK, markersize=5)
+    axes.set_ylabel("dca − raw")
 
 
 def _dots(axes: Axes, x: np.ndarray, y: np.ndarray, setup: str, label: str | None) -> None:

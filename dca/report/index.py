@@ -76,7 +76,7 @@ def write_index(
             "motion": _motion(found, gallery),
             "losses": show_losses(history, gallery),
             "group": group_rows(group),
-            "excess": _excess(pcc, gallery),
+            "excess": _excess(pcc, group, gallery),
             "group_maps": show_group_maps(folder, gallery),
             "methods": methods_text(config, found, origins),
             "references": references(config, found, origins),
@@ -132,11 +132,20 @@ def _motion(runs: Sequence[RunResults], gallery: Gallery) -> Shown | None:
     return gallery.add("motion", charts.draw_motion_overview(known, alt))
 
 
-def _excess(pcc: pd.DataFrame | None, gallery: Gallery) -> Shown | None:
+def _excess(pcc: pd.DataFrame | None, group: pd.DataFrame | None, gallery: Gallery) -> Shown | None:
     if pcc is None or pcc.empty:
         return None
     excess = verdicts.excess_over_null(pcc)
     if excess.empty:
         return None
-    alt = "Best PCC minus the mean of its null, by event, raw beside dca."
-    return gallery.add("excess", charts.draw_excess(excess, alt), excess)
+    alt = "Best PCC minus the mean of its null, by event, raw beside dca; below, dca less raw."
+    return gallery.add("excess", charts.draw_excess(excess, _differences(group), alt), excess)
+
+
+def _differences(group: pd.DataFrame | None) -> pd.DataFrame:
+    """Rows of the group table for all subjects: dca less raw in the excess over the null."""
+    columns = ["event", "difference", "ci_low", "ci_high"]
+    if group is None:
+        return pd.DataFrame(columns=columns)
+    wanted = {"split": "all", "measure": "pcc_excess", "setup": "dca", "reference": "raw"}
+    return group.loc[(group[list(wanted)] == pd.Series(wanted)).all(axis=1), columns]
