@@ -12,9 +12,11 @@ TAIL_LINES, TAIL_BYTES = 5, 20_000
 CLOCKS_S = 60  # that the clocks of nodes and of this machine may differ by
 _BEGUN = re.compile(r"\d{4}-\d\d-\d\dT\d{6}")
 _HEAD = re.compile(r"^\s*Error in rule (?P<rule>[^\s:,]+)")
-_FIELD = re.compile(r"^\s+(?P<name>output|log): (?P<value>.*)$")
+_FIELD = re.compile(r"^\s+(?P<name>jobid|output|log): (?P<value>.*)$")
 _OTHER = re.compile(r"^\s+\S.*$")
 _NOTE = " (check log file(s) for error details)"
+_STORED = re.compile(r" \([^()]*\b(?:send to|in) storage\)")
+_DONE = re.compile(r"^Finished jobid: (?P<number>\d+)", re.MULTILINE)
 _SLURM_LOG = re.compile(r"/slurm_logs/\S+?/(?P<number>[0-9_]+)\.log")
 _SLURM = re.compile(r"SLURM-job '(?P<number>[^']+)' failed.*?SLURM status is: '(?P<state>\w+)'")
 
@@ -36,6 +38,8 @@ class Failure:
         How often it failed.
     grouped : bool
         Whether it was one of a group of jobs, all of which Snakemake calls failed.
+    number : str
+        Snakemake's, of the job.
     """
 
     rule: str
@@ -44,6 +48,7 @@ class Failure:
     slurm: str | None = None
     times: int = 1
     grouped: bool = False
+    number: str = ""
 
     def __str__(self) -> str:
         name = self.outputs[0] if self.outputs else ""
@@ -62,7 +67,8 @@ def failures(records: Iterable[str | Path], folder: str | Path = ".") -> list[Fa
     """List the jobs that failed for good in one call of Snakemake.
 
     Snakemake names every job of a group that failed. Those are left out that are done, and those that never
-    began: they have no log, or that of an earlier call.
+    began: they have no log, or that of an earlier call. Done is what has its outputs, or what Snakemake calls
+    finished: results on S3 leave no outputs in the folder, only copies of their logs.
 
     Parameters
     ----------
@@ -81,7 +87,9 @@ def failures(records: Iterable[str | Path], folder: str | Path = ".") -> list[Fa
         key = (failure.rule, failure.outputs)
         times = found[key].times + 1 if key in found else 1
         found[key] = replace(failure, times=times)
-    missing = [f for f in found.values() if not f.outputs or not all(path.exists() for path in f.outputs)]
+    finished = {match["number"] for match in _DONE.finditer(text)}
+    left = [failure for failure in found.values() if failure.number not in finished]
+    missing = [f for f in left if not f.outputs or not all(path.exists() for path in f.outputs)]
     begun = [failure for failure in missing if failure.log is not None or not failure.grouped]
     return begun or missing
 
@@ -130,8 +138,15 @@ def _blocks(text: str, folder: Path) -> Iterator[Failure]:
 
 
 def _failure(rule: str, fields: dict[str, str], slurm: str | None, folder: Path, grouped: bool) -> Failure:
-    outputs = tuple(folder / name for name in fields.get("output", "").split(", ") if name)
-    names = fields.get("log", "").removesuffix(_NOTE).split(", ")
+    outputs = _paths(fields.get("output", ""), folder)
     # Slurm's own log of the job may come after it.
-    log = folder / names[0] if names[0] and (folder / names[0]).is_file() else None
-    return Failure(rule, outputs, log, slurm, grouped=grouped)
+    logs = [path for path in _paths(fields.get("log", "").removesuffix(_NOTE), folder)[:1] if path.is_file()]
+    log = logs[0] if logs else None
+    return Failure(rule, outputs, log, slurm, grouped=grouped, number=fields.get("jobid", ""))
+
+
+def _paths(listed: str, folder: Path) -> tuple[Path, ...]:
+    """Paths in a list of Snakemake's, of what lies on S3 those of Snakemake's copies."""
+    names = [name for name in _STORED.sub("", listed).split(", ") if name]
+    copies = [re.sub("^s3://", ".snakemake/storage/s3/", name) for name in names]
+    return tuple(folder / name for name in copies)

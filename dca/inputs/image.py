@@ -34,13 +34,13 @@ def open_bold(path: str | Path) -> nib.Nifti1Image:
     """
     image = _open(path)
     if len(image.shape) != 4:
-        raise ImageError(
+        raise _refused(
             path,
             f"is {len(image.shape)}-D {_shape(image)}, not 4-D",
             "give the time series, x by y by z by time",
         )
     if 0 in image.shape or image.shape[3] < 2:
-        raise ImageError(
+        raise _refused(
             path, f"holds no time series (shape {_shape(image)})", "give an image with two volumes or more"
         )
     return image
@@ -56,13 +56,13 @@ def open_mask(path: str | Path, bold: nib.Nifti1Image) -> nib.Nifti1Image:
     """
     mask = _open(path)
     if tuple(mask.shape) not in (bold.shape[:3], (*bold.shape[:3], 1)):
-        raise ImageError(
+        raise _refused(
             path,
             f"has shape {_shape(mask)}, the image {bold.get_filename()} {_shape(bold)}",
             "give a 3-D mask on the grid of the image",
         )
     if not np.allclose(mask.affine, bold.affine, rtol=0, atol=1e-3):  # mm
-        raise ImageError(
+        raise _refused(
             path,
             f"has another affine than the image {bold.get_filename()}",
             "resample the mask to the grid of the image",
@@ -121,16 +121,16 @@ def _open(path: str | Path) -> nib.Nifti1Image:
     path = Path(path)
     if not remote.exists(path):
         if path.is_symlink():
-            raise ImageError(path, "is a link to a missing file", "fetch its content (e.g. datalad get)")
-        raise ImageError(path, "does not exist", "check the path")
+            raise _refused(path, "is a link to a missing file", "fetch its content (e.g. datalad get)")
+        raise _refused(path, "does not exist", "check the path")
     try:
         image = remote.open_image(path) if remote.is_remote(path) else nib.load(path)
     except (*DAMAGED, nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError) as error:
-        raise ImageError(
+        raise _refused(
             path, f"cannot be read as NIfTI ({error})", "copy, fetch or convert the file again"
         ) from error
     if not isinstance(image, nib.Nifti1Image):
-        raise ImageError(path, f"is a {type(image).__name__}, not a NIfTI volume", "convert it to .nii.gz")
+        raise _refused(path, f"is a {type(image).__name__}, not a NIfTI volume", "convert it to .nii.gz")
     _check_header(path, image)
     return image
 
@@ -138,10 +138,10 @@ def _open(path: str | Path) -> nib.Nifti1Image:
 def _check_header(path: Path, image: nib.Nifti1Image) -> None:
     dtype = image.get_data_dtype()
     if dtype.kind not in "iuf":
-        raise ImageError(path, f"holds {dtype} values, not real numbers", "export magnitudes as numbers")
+        raise _refused(path, f"holds {dtype} values, not real numbers", "export magnitudes as numbers")
     affine = image.affine
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:  # mm^3
-        raise ImageError(
+        raise _refused(
             path, "has an affine that cannot be inverted", "mend its sform or qform, or convert it again"
         )
     proxy = image.dataobj  # the header of an opened image has forgotten the offset
@@ -150,9 +150,13 @@ def _check_header(path: Path, image: nib.Nifti1Image) -> None:
         needed = proxy.offset + int(np.prod(image.shape, dtype=np.int64)) * dtype.itemsize
         size, _ = remote.state(path)
         if size < needed:
-            raise ImageError(
+            raise _refused(
                 path, f"is truncated ({size} of {needed} bytes)", "copy, fetch or convert the file again"
             )
+
+
+def _refused(path: str | Path, problem: str, remedy: str) -> ImageError:
+    return ImageError(remote.address(path), problem, remedy)
 
 
 def _changes(before: np.ndarray, after: np.ndarray) -> bool:

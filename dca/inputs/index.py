@@ -16,6 +16,7 @@ from dca.inputs.candidate import Candidate
 from dca.inputs.entities import ALWAYS, natural, run_ids, shortlist
 from dca.inputs.inspection import Facts, inspect
 from dca.inputs.paths import absolute
+from dca.inputs.remote import address
 from dca.inputs.run import SPLITS, Run
 from dca.inputs.select import exclude, select
 from dca.inputs.split import split_runs
@@ -66,7 +67,9 @@ def find_candidates(config: dict[str, Any], base: str | Path) -> dict[str, Candi
     ids = run_ids([candidate.entities for candidate in found], LABELS.get(source, ALWAYS))
     run_id, number = Counter(ids).most_common(1)[0]
     if number > 1:
-        alike = [str(candidate.bold) for name, candidate in zip(ids, found, strict=True) if name == run_id]
+        alike = [
+            address(candidate.bold) for name, candidate in zip(ids, found, strict=True) if name == run_id
+        ]
         raise InputError(
             where,
             f"{number} images have the same labels ({run_id}): {shortlist(alike)}",

@@ -10,6 +10,7 @@ from dca.inputs.confounds import count_rows
 from dca.inputs.events import check_events
 from dca.inputs.evs import check_evs
 from dca.inputs.image import compare_affines, open_bold, open_mask
+from dca.inputs.remote import address
 from dca.inputs.timing import repetition_time
 
 
@@ -47,12 +48,13 @@ def inspect(candidate: Candidate) -> tuple[Facts, dict[str, str]]:
         If a file is missing or wrong.
     """
     image = open_bold(candidate.bold)
-    tr, note = repetition_time(candidate.bold, image, candidate.sidecars or (), candidate.tr)
+    bold = address(candidate.bold)
+    tr, note = repetition_time(bold, image, candidate.sidecars or (), candidate.tr)
     notes = {}
     if note and candidate.sidecars is not None:
-        notes["header TR"] = f"{candidate.bold}: {note}; {tr:g} s is used"
+        notes["header TR"] = f"{bold}: {note}; {tr:g} s is used"
     if note := compare_affines(image):
-        notes["affines"] = f"{candidate.bold}: {note}"
+        notes["affines"] = f"{bold}: {note}"
     volumes = image.shape[3]
     if candidate.mask:
         open_mask(candidate.mask, image)

@@ -43,7 +43,7 @@ def refresh(config: dict[str, Any], base: str | Path, results: str | Path) -> li
     Raises
     ------
     ConfigError, InputError, ImageError, EventsError
-        As :func:`dca.inputs.list_runs`; nothing is written then.
+        As :func:`dca.inputs.list_runs`; the table stays as it was then.
     OutputError
         If the results folder cannot be written.
     """

@@ -99,9 +99,11 @@ def _check_files(manifest: Path, table: pd.DataFrame) -> None:
     path, number = Counter(table["bold"]).most_common(1)[0]
     if number > 1:
         lines = ", ".join(str(line) for line in table.index[table["bold"] == path])
-        raise InputError(manifest, f"names the image {path} in lines {lines}", "keep one of them")
-    named = [path for name in PATHS if name in table for path in table[name] if path]
-    missing = [remote.address(path) for path in dict.fromkeys(named) if not remote.exists(Path(path))]
+        problem = f"names the image {remote.address(path)} in lines {lines}"
+        raise InputError(manifest, problem, "keep one of them")
+    named = [Path(path) for name in PATHS if name in table for path in table[name] if path]
+    remote.look_up([*named, *map(_sidecar, map(Path, table["bold"]))])
+    missing = [remote.address(path) for path in dict.fromkeys(named) if not remote.exists(path)]
     if missing:
         raise InputError(
             manifest,
@@ -136,8 +138,12 @@ def _candidate(
 
 def _remote_sidecar(bold: Path, copies: Path) -> list[Path]:
     """The JSON file of the image's name; there is no inheritance on S3."""
-    sidecar = bold.with_name(f"{stem(bold)}.json")
+    sidecar = _sidecar(bold)
     return [remote.fetch(sidecar, copies)] if remote.exists(sidecar) else []
+
+
+def _sidecar(bold: Path) -> Path:
+    return bold.with_name(f"{stem(bold)}.json")
 
 
 def _label(manifest: Path, line: int, name: str, given: str | None) -> str:

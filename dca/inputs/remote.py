@@ -11,6 +11,8 @@ import functools
 import io
 import os
 import zlib
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,8 @@ from dca.files import atomic
 
 SCHEME = "s3:/"
 HEAD_BYTES = 2**20  # of an image, that its header and extensions lie in
+AT_ONCE = 10  # requests; as many connections as the client keeps open
+ATTEMPTS = 5  # to repeat a request, where AWS_MAX_ATTEMPTS does not say
 
 
 def is_remote(path: str | Path) -> bool:
@@ -31,6 +35,35 @@ def is_remote(path: str | Path) -> bool:
 def address(path: str | Path) -> str:
     """Write a path as users do: one on S3 as ``s3://bucket/key``."""
     return f"s3://{'/'.join(_place(path))}" if is_remote(path) else str(path)
+
+
+def checked(given: str | Path) -> Path:
+    """Path of an address on S3 that a user gave.
+
+    Raises
+    ------
+    InputError
+        If the key has an empty part, ``.`` or ``..``: paths are the same without these, keys are not.
+    """
+    if {"", ".", ".."} & set(str(given).removeprefix(SCHEME).removeprefix("/").split("/")):
+        problem = "has an empty part, '.' or '..' in its key"
+        raise InputError(given, problem, "write it as s3://bucket/folder/file, or rename what is stored so")
+    return Path(given)
+
+
+def look_up(paths: Iterable[Path]) -> None:
+    """Ask about all of the files that lie on S3, several at once; `exists` and `state` then know.
+
+    Raises
+    ------
+    InputError
+        If S3 gives no answer.
+    """
+    there = [path for path in dict.fromkeys(paths) if is_remote(path)]
+    if there:
+        _client()  # not once in every thread
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(_head, there))
 
 
 def exists(path: Path) -> bool:
@@ -103,22 +136,32 @@ def _client() -> Any:
     try:
         import boto3
         from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
     except ImportError:
         raise DependencyError(
             "boto3", "is missing, and an input lies on S3",
             "pip install --require-hashes -r envs/requirements-s3.txt",
         ) from None  # fmt: skip
-    return boto3.client("s3", config=Config(retries={"max_attempts": 5, "mode": "standard"}))
+    # What is given here overrides the environment.
+    attempts = {} if "AWS_MAX_ATTEMPTS" in os.environ else {"max_attempts": ATTEMPTS}
+    try:
+        return boto3.client("s3", config=Config(retries={"mode": "standard", **attempts}))
+    except (BotoCoreError, ValueError) as error:
+        raise InputError(
+            "the environment", f"gives no access to S3 ({error})",
+            "write AWS_ENDPOINT_URL_S3 as https://host, and mind the other AWS_ variables",
+        ) from error  # fmt: skip
 
 
 @functools.cache
 def _head(path: str | Path) -> tuple[int, int] | None:
     """Size and time of change; None if there is no such file."""
+    client = _client()  # or says that boto3 is missing
     from botocore.exceptions import BotoCoreError, ClientError
 
     bucket, key = _place(path)
     try:
-        found = _client().head_object(Bucket=bucket, Key=key)
+        found = client.head_object(Bucket=bucket, Key=key)
     except ClientError as error:
         if error.response["Error"]["Code"] in ("404", "NoSuchKey", "NoSuchBucket"):
             return None
@@ -129,12 +172,13 @@ def _head(path: str | Path) -> tuple[int, int] | None:
 
 
 def _read(path: Path, part: str = "bytes=0-") -> bytes:
+    client = _client()
     from botocore.exceptions import BotoCoreError, ClientError
 
     bucket, key = _place(path)
     for last in (False, False, True):  # The client tries again to begin, but not what breaks off.
         try:
-            return _client().get_object(Bucket=bucket, Key=key, Range=part)["Body"].read()
+            return client.get_object(Bucket=bucket, Key=key, Range=part)["Body"].read()
         except (ClientError, BotoCoreError) as error:
             if last or isinstance(error, ClientError):
                 raise _refused(path, error) from error
@@ -144,5 +188,6 @@ def _read(path: Path, part: str = "bytes=0-") -> bytes:
 def _refused(path: str | Path, error: Exception) -> InputError:
     return InputError(
         address(path), f"cannot be read ({error})",
-        "check the address, AWS_ENDPOINT_URL_S3 and the credentials in the environment",
+        "check the address, AWS_ENDPOINT_URL_S3 and the credentials in the environment, "
+        "which must allow s3:GetObject and s3:ListBucket",
     )  # fmt: skip

@@ -18,7 +18,7 @@ LONGEST = 60.0  # s; beyond it the number is in other units
 
 
 def repetition_time(
-    bold: Path, image: nib.Nifti1Image, sidecars: Sequence[Path], stated: float | None = None
+    bold: str | Path, image: nib.Nifti1Image, sidecars: Sequence[Path], stated: float | None = None
 ) -> tuple[float, str | None]:
     """Repetition time of a run in seconds.
 
@@ -28,7 +28,7 @@ def repetition_time(
 
     Parameters
     ----------
-    bold : Path
+    bold : path
         The image, for messages.
     image : Nifti1Image
         Only its header is read.

@@ -16,6 +16,7 @@ from scipy.interpolate import make_interp_spline
 from dca.errors import InputError
 from dca.files import atomic, read_json
 from dca.inputs.image import open_bold
+from dca.inputs.remote import address, is_remote
 from dca.inputs.sidecar import describing
 from dca.preprocess.scan import scan_run
 from dca.preprocess.series import SeriesWriter, volumes
@@ -44,8 +45,11 @@ def read_slice_times(bold: str | Path, tr: float) -> tuple[list[float], str]:
     Raises
     ------
     InputError
-        If there are none, or they do not fit the image.
+        If there are none, they do not fit the image, or the image lies on S3.
     """
+    if is_remote(bold):
+        remedy = "copy the images and their JSON files here, or set preprocess.slice_timing: false"
+        raise InputError(address(bold), "lies on S3, where slice timing is not supported", remedy)
     described: dict[str, Any] = {}
     for sidecar in describing(Path(bold)):
         described |= read_json(sidecar)

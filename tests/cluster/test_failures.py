@@ -99,3 +99,28 @@ def test_a_message_of_several_lines_hides_nothing(tmp_path):
 def test_a_call_without_failures_is_silent(tmp_path):
     write(tmp_path / "snakemake.log", "Nothing to be done.\n")
     assert summary([tmp_path / "snakemake.log"], tmp_path) == ""
+
+
+ON_S3 = """
+Error in rule twice:
+    message: None
+    jobid: 1
+    output: s3://mine/a.txt (send to storage), s3://mine/b.txt (send to storage)
+    log: s3://mine/logs/a.log (send to storage) (check log file(s) for error details)
+Error in rule never:
+    message: None
+    jobid: 12
+    output: s3://mine/c.txt (nodelocal, send to storage)
+    log: s3://mine/logs/c.log (send to storage) (check log file(s) for error details)
+Finished jobid: 1 (Rule: twice)
+"""
+
+
+def test_with_results_on_s3_copies_of_logs_and_what_snakemake_finished_are_looked_at(tmp_path):
+    write(tmp_path / "snakemake.log", ON_S3)
+    copies = tmp_path / ".snakemake/storage/s3/mine"
+    for name in ("a", "c"):
+        write(copies / f"logs/{name}.log", f"of {name}\n")
+    [failure] = failures([tmp_path / "snakemake.log"], tmp_path)
+    assert (failure.rule, failure.outputs) == ("never", (copies / "c.txt",))
+    assert failure.log == copies / "logs/c.log" and "| of c" in str(failure)

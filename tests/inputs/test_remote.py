@@ -1,6 +1,8 @@
 """Runs whose files lie on S3, as a manifest names them."""
 
 import sys
+import threading
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 from dca.errors import DependencyError, ImageError, InputError
 from dca.files import read_tsv
 from dca.inputs import listing, read_runs, remote
+from dca.preprocess.slice_timing import read_slice_times
 
 EVENTS = "onset\tduration\ttrial_type\n0\t2\thand\n4\t2\ttongue\n"
 
@@ -77,7 +80,11 @@ def test_a_transfer_that_breaks_off_is_done_again(refresh, s3, tmp_path):
     [
         (("s3://data/b.nii.gz", *ROW[1:]), InputError, r"1 file\(s\) that do not exist: s3://data/b.nii.gz"),
         (("s3://none/a.nii.gz", *ROW[1:]), InputError, "do not exist: s3://none/a.nii.gz"),
-        (("s3://data/text.nii.gz", *ROW[1:]), ImageError, "text.nii.gz: cannot be read as NIfTI"),
+        (("s3://data/text.nii.gz", *ROW[1:]), ImageError, "^s3://data/text.nii.gz: cannot be read as NIfTI"),
+        (("s3://data/mask.nii", *ROW[1:]), ImageError, "^s3://data/mask.nii: is 3-D"),
+        ((f"{ROW[0]}\t01\t\t\n{ROW[0]}", "02", "", ""), InputError, "image s3://data/a.nii.gz in lines 2, 3"),
+        (("s3://data//a.nii.gz", *ROW[1:]), InputError, "^s3://data//a.nii.gz: has an empty part"),
+        ((ROW[0], "01", "s3://data/../mask.nii", ROW[3]), InputError, "^s3://data/../mask.nii: has an empty"),
         ((ROW[0], "01", "s3://data/a.nii.gz", ROW[3]), ImageError, "has shape 6×7×8×10, the image s3://data"),
     ],
 )
@@ -86,11 +93,66 @@ def test_what_is_wrong_is_named(refresh, row, error, match):
         refresh(*row)
 
 
-def test_without_a_server_or_boto3_one_line_says_what_to_do(refresh, monkeypatch):
+def test_a_head_cut_off_in_the_middle_of_the_stream_is_enough(refresh, bucket, monkeypatch):
+    monkeypatch.setattr(remote, "HEAD_BYTES", 1000)
+    assert bucket.head_object(Bucket="data", Key="a.nii.gz")["ContentLength"] > 2000
+    [run] = refresh(*ROW)
+    assert (run.tr, run.volumes) == (2.0, 10)
+
+
+def test_many_files_are_asked_about_at_once(refresh, monkeypatch):
+    refresh(*ROW)
+    remote._head.cache_clear()
+    asked, meet = [], threading.Barrier(3, timeout=60)
+    head = remote._client().head_object
+    monkeypatch.setattr(
+        remote._client(), "head_object", lambda **key: [asked.append(key), meet.wait(), head(**key)][2]
+    )
+    paths = [Path("/here/c.nii"), *(Path(ROW[i]) for i in (0, 2, 3, 0))]
+    remote.look_up(paths)
+    monkeypatch.undo()
+    assert len(asked) == 3 and all(remote.exists(path) for path in paths[1:]) and len(asked) == 3
+
+
+def test_slice_timing_is_said_not_to_be_for_images_there():
+    with pytest.raises(
+        InputError, match=r"^s3://data/a\.nii\.gz: lies on S3, where slice timing is not supported"
+    ):
+        read_slice_times(Path(ROW[0]), 2.0)
+
+
+def test_without_a_server_one_line_says_what_to_do(refresh, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with pytest.raises(InputError, match=r"s3://data/\S+: cannot be read .*AWS_ENDPOINT_URL_S3"):
         refresh(*ROW)
-    monkeypatch.setitem(sys.modules, "boto3", None)
+
+
+def test_requests_are_repeated_as_the_environment_says(refresh, monkeypatch):
+    def attempts():
+        remote._client.cache_clear()
+        return remote._client().meta.config.retries
+
+    monkeypatch.delenv("AWS_MAX_ATTEMPTS", raising=False)
+    assert attempts() == {"mode": "standard", "total_max_attempts": 6}
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+    assert attempts() == {"mode": "standard", "total_max_attempts": 2}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("AWS_ENDPOINT_URL_S3", "s3.example.org"), ("AWS_PROFILE", "nobody")]
+)
+def test_an_environment_that_is_no_way_to_s3_is_told_in_one_line(refresh, monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match=rf"no access to S3 \(.*{value}.*write AWS_ENDPOINT_URL_S3 as"):
+        refresh(*ROW)
+
+
+@pytest.mark.parametrize(
+    "missing", [("boto3",), ("boto3", "botocore", "botocore.exceptions", "botocore.config")]
+)
+def test_without_boto3_one_line_says_what_to_install(refresh, monkeypatch, missing):
+    for name in missing:
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(DependencyError, match=r"requirements-s3\.txt"):
         refresh(*ROW)
