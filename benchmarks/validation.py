@@ -25,12 +25,19 @@ ACTIVATIONS = (1.2, 2.0)
 
 def main() -> None:
     """Add rows, or write the summary."""
+    os.environ.update(TQDM_DISABLE="1")
+    sys.path.insert(0, str(HERE))
+    from validation import rows, setups, study, tables
+
+    from dca.errors import DCAError
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("what", choices=("run", "summary"))
     parser.add_argument("--seeds", type=int, nargs="+", default=TEST_SEEDS)
-    parser.add_argument("--scenarios", nargs="+", default=["varied", "linear"])
+    parser.add_argument("--scenarios", nargs="+", choices=study.SCENARIOS, default=["varied", "linear"])
     parser.add_argument("--activations", type=float, nargs="+", default=ACTIVATIONS)
-    parser.add_argument("--setups", nargs="+", help="default: those of the main table")
+    known, default = {**setups.SETUPS, **setups.VARIANTS}, "default: those of the main table"
+    parser.add_argument("--setups", nargs="+", choices=known, metavar="SETUP", help=default)
     parser.add_argument("--variants", action="store_true", help="those of the table of variants")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no row after so long")
     parser.add_argument("--threads", type=int, default=2)
@@ -38,29 +45,26 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE / "results" / "validation.tsv")
     parser.add_argument("--keep", action="store_true", help="keep the folder of a study that is complete")
     arguments = parser.parse_args()
-    os.environ.update(TQDM_DISABLE="1")
-    sys.path.insert(0, str(HERE))
-    from validation import rows, setups, study, tables
-
-    if arguments.what == "summary":
-        tables.fill(arguments.out, PAGE)
-        return
-    wanted = arguments.setups or list(setups.VARIANTS if arguments.variants else setups.SETUPS)
-    keys = [
-        study.Key(scenario, activation, seed)
-        for seed in arguments.seeds
-        for scenario in arguments.scenarios
-        for activation in arguments.activations
-    ]
-    rows.add_missing(
-        keys,
-        wanted,
-        arguments.out,
-        study.Size(threads=arguments.threads),
-        arguments.work,
-        until=time.monotonic() + 60 * arguments.minutes,
-        keep=arguments.keep,
-    )
+    try:
+        if arguments.what == "summary":
+            tables.fill(arguments.out, PAGE)
+            return
+        rows.add_missing(
+            [
+                study.Key(scenario, activation, seed)
+                for seed in arguments.seeds
+                for scenario in arguments.scenarios
+                for activation in arguments.activations
+            ],
+            arguments.setups or list(setups.VARIANTS if arguments.variants else setups.SETUPS),
+            arguments.out,
+            study.Size(threads=arguments.threads),
+            arguments.work,
+            until=time.monotonic() + 60 * arguments.minutes,
+            keep=arguments.keep,
+        )
+    except DCAError as error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

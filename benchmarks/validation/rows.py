@@ -9,6 +9,7 @@ from pathlib import Path
 from scaling.rows import machine
 
 from . import tables
+from .locks import locked
 from .score import score
 from .setups import MODELS, SETUPS, VARIANTS, Setup, decompose
 from .study import Key, Model, Size, Study
@@ -28,6 +29,8 @@ def add_missing(
 ) -> None:
     """Go through studies and setups; each row is written as soon as it is there.
 
+    Several processes may do so with one table: a study that another one is at is passed over.
+
     Parameters
     ----------
     keys : iterable of Key
@@ -46,25 +49,35 @@ def add_missing(
     """
     revision = machine()["revision"]
     for key in keys:
-        study = None
-        for name in tables.missing(tables.read(out), key, names):
-            if time.monotonic() > until:
-                return
-            study = study or Study(key, size, work)
-            setup, begin = setups[name], time.monotonic()
-            found = decompose(study, setup, models)
-            row = {
-                **{"scenario": key.scenario, "activation": key.activation, "seed": key.seed, "setup": name},
-                "subjects": len(found),
-                "atoms": found[0].dictionary.shape[1],
-                "lambda": None if setup.columns in ("canica", "dictlearning") else setup.lam,
-                **score(study, found),
-                "seconds": round(time.monotonic() - begin, 1),
-                "revision": revision,
-            }
-            tables.add(out, row)
-            print(
-                f"{key.name}: {name}: " + ", ".join(f"{m} {row[m]:.3f}" for m in tables.MEASURES), flush=True
-            )
-        if study is not None and not keep:
-            study.remove()
+        if time.monotonic() > until:
+            return
+        if not tables.missing(tables.read(out), key, names):
+            continue
+        with locked(work / f".{key.name}.lock", wait=False) as ours:
+            if not ours:
+                print(f"{key.name}: passed over, another process is at it", flush=True)
+                continue
+            # Read anew: another process may just have ended.
+            wanted = tables.missing(tables.read(out), key, names)
+            study = Study(key, size, work, revision) if wanted else None
+            for name in wanted:
+                if time.monotonic() > until:
+                    return
+                _add_row(study, name, setups[name], models, out)
+            if study is not None and not keep:
+                study.remove()
+
+
+def _add_row(study: Study, name: str, setup: Setup, models: Mapping[str, Model], out: Path) -> None:
+    """Decompose, score, and write down."""
+    key, found = study.key, decompose(study, setup, models)
+    row = {
+        **{"scenario": key.scenario, "activation": key.activation, "seed": key.seed, "setup": name},
+        "subjects": len(found),
+        "atoms": found[0].dictionary.shape[1],
+        "lambda": None if setup.columns in ("canica", "dictlearning") else setup.lam,
+        **score(study, found),
+        "revision": study.revision,
+    }
+    tables.add(out, row)
+    print(f"{key.name}: {name}: " + ", ".join(f"{m} {row[m]:.3f}" for m in tables.MEASURES), flush=True)

@@ -24,10 +24,21 @@ SCORES = {
     "null_mean": "Mean of the best |PCC| with surrogate designs",
     "p05_percent": "Share of events and subjects with p at most 0.05",
 }
+COUNTS = {
+    "events": "Events of all subjects together",
+    "scored": "Of these, those of which every score is known: an atom without a map, for one, has no map_r",
+}
 
 
 def score(study: Study, decompositions: Sequence[Setup]) -> dict[str, float]:
-    """Mean scores over the subjects of a study, each subject's mean over its events counting once."""
+    """Score the decompositions of a study's runs.
+
+    Returns
+    -------
+    dict
+        `SCORES`: means over subjects, each subject's mean over its events counting once, and scores that
+        are not known not counting. `COUNTS` tell of these.
+    """
     rows = []
     for label, own in zip(study.labels, decompositions, strict=True):
         nulls = study.nulls
@@ -47,6 +58,12 @@ def score(study: Study, decompositions: Sequence[Setup]) -> dict[str, float]:
         rows += [{"subject": label, **row} for row in score_setup(run, "own", own)]
     table = pd.DataFrame(rows)
     table["map_r"] = table["spatial_r"]
-    table["excess_sd"] = (table["pcc"] - table["null_mean"]) / table["null_sd"]
-    table["p05_percent"] = 100.0 * (table["p"] <= 0.05)
-    return table.groupby("subject")[list(SCORES)].mean().mean().to_dict()
+    table["excess_sd"] = ((table["pcc"] - table["null_mean"]) / table["null_sd"]).where(table["null_sd"] > 0)
+    table["p05_percent"] = (100.0 * (table["p"] <= 0.05)).where(table["p"].notna())
+    return mean_scores(table)
+
+
+def mean_scores(table: pd.DataFrame) -> dict[str, float]:
+    """`SCORES` and `COUNTS` of a table with one row per subject and event."""
+    means = table.groupby("subject")[list(SCORES)].mean().mean().to_dict()
+    return means | {"events": len(table), "scored": int(table[list(SCORES)].notna().all(axis=1).sum())}

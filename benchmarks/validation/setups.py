@@ -25,7 +25,13 @@ from .study import Model, Study
 
 SMOOTHING = 2.0  # SD in volumes of the Gaussian
 RECOMMENDED = Model({"preset": "recommended"}, {"optimizer": "adam", "learning_rate": 0.001, "epochs": 3})
-MODELS = {"paper": Model({"preset": "paper"}), "recommended": RECOMMENDED}
+MODELS = {
+    "paper": Model({"preset": "paper"}),
+    "recommended": RECOMMENDED,
+    # What of the difference between these two is the network's, and what its training's?
+    "paper_adam": Model({"preset": "paper"}, RECOMMENDED.train),
+    "recommended_adagrad": Model(RECOMMENDED.section),
+}
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,10 @@ VARIANTS: Mapping[str, Setup] = {
     **{f"raw, K × {k:g}": Setup("signals", atoms=k) for k in (0.25, 0.5, 2.0)},
     "paper, dca, λ 0.3": Setup("features", "paper", lam=0.3),
     "paper, dca-signal": Setup("reconstructions", "paper"),
+    "paper, dca, trained as recommended": Setup("features", "paper_adam"),
+    "paper, dca-signal, trained as recommended": Setup("reconstructions", "paper_adam"),
+    "recommended, dca, default training": Setup("features", "recommended_adagrad", lam=0.3),
+    "recommended, dca-signal, default training": Setup("reconstructions", "recommended_adagrad", lam=0.3),
     "recommended, dca, λ 0.15": Setup("features", "recommended"),
     "recommended, dca, not centred": Setup("features", "recommended", lam=0.3, centre=False),
     "recommended, dca, signs at random": Setup("features", "recommended", lam=0.3, orient=False),

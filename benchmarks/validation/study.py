@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 from dca.compare.nulls import Null, make_nulls
 from dca.config import load
 from dca.features import encode
+from dca.files import read_json, write_json
 from dca.inputs.events import read_events
 from dca.preprocess.highpass import highpass
 from dca.preprocess.motion import correct_motion
@@ -110,20 +111,30 @@ class Key:
 class Study:
     """One study; what is made stays in its folder, so that an interrupted benchmark goes on there.
 
+    What was made with other settings, or by another revision, is made anew.
+
     Parameters
     ----------
     key : Key
     size : Size
     work : Path
         Where the folders of studies are.
+    revision : str
+        Of the repository.
     """
 
-    def __init__(self, key: Key, size: Size, work: Path) -> None:
-        self.key, self.size, self.folder = key, size, work / key.name
+    def __init__(self, key: Key, size: Size, work: Path, revision: str = "") -> None:
+        self.key, self.size, self.revision, self.folder = key, size, revision, work / key.name
         self.labels = layout.subject_labels(size.subjects)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if not (self.folder / "made").is_file():
+        # Threads change nothing that is made.
+        sizes = {name: value for name, value in asdict(size).items() if name != "threads"}
+        what = {"revision": revision, "size": sizes, "scenario": asdict(self.scenario)}
+        record = self.folder / "record.json"
+        if not _is_of(record, what):
+            if self.folder.exists():
+                self.remove()
             self._make()
+            write_json(record, what)
 
     @property
     def scenario(self) -> Scenario:
@@ -159,7 +170,6 @@ class Study:
                     preprocessing={"motion": True, "highpass_s": HIGHPASS_S},
                 )
             bold.unlink()
-        (self.folder / "made").touch()
 
     def weights(self, label: str, shard: Shard) -> dict[str, np.ndarray]:
         """True weights of every event at the rows of a shard, float32, shape (N,)."""
@@ -184,25 +194,49 @@ class Study:
         )
 
     def model(self, name: str, model: Model) -> Path:
-        """Folder of a model trained on all runs; an interrupted training goes on."""
+        """Folder of a model trained on all runs; an interrupted training of the same model goes on."""
+        from dca.model.architecture import Architecture
         from dca.train import TrainSettings, train
 
-        folder = self.folder / f"model_{name}"
+        folder, defaults = self.folder / f"model_{name}", load()
+        section = defaults["model"] | dict(model.section)
+        settings = defaults["train"] | {"mode": "single"} | dict(model.train)
+        architecture = Architecture.from_config(section, self.size.volumes)
+        what = {"model": architecture.to_dict(), "train": settings}
+        record = self.folder / f"model_{name}.json"
+        if not _is_of(record, what):
+            shutil.rmtree(folder, ignore_errors=True)
+            for label in self.labels:
+                self._features_path(name, label).unlink(missing_ok=True)
+            write_json(record, what)
         if not (folder / "summary.json").is_file():
-            defaults = load()
-            settings = TrainSettings.from_config(defaults["train"] | {"mode": "single"} | dict(model.train))
             shards = [self.shard_path(label) for label in self.labels]
-            section = defaults["model"] | dict(model.section)
-            train(shards, [], folder, section, settings, self.key.seed, threads=self.size.threads)
+            train(
+                shards,
+                [],
+                folder,
+                architecture,
+                TrainSettings.from_config(settings),
+                self.key.seed,
+                threads=self.size.threads,
+            )
         return folder / "model"
 
     def features(self, name: str, model: Model, label: str) -> Path:
         """Features of a subject's run."""
-        out = self.folder / f"features_{name}_{label}.h5"
+        out, folder = self._features_path(name, label), self.model(name, model)
         if not out.is_file():
-            encode(self.shard_path(label), self.model(name, model), out, threads=self.size.threads)
+            encode(self.shard_path(label), folder, out, threads=self.size.threads)
         return out
+
+    def _features_path(self, name: str, label: str) -> Path:
+        return self.folder / f"features_{name}_{label}.h5"
 
     def remove(self) -> None:
         """Delete the study's folder."""
         shutil.rmtree(self.folder)
+
+
+def _is_of(record: Path, what: Mapping[str, Any]) -> bool:
+    """Whether a record says that something was made so."""
+    return record.is_file() and read_json(record) == what

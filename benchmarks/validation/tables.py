@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import pandas as pd
 from scaling.tables import markdown, replace
 from scipy.stats import bootstrap
 
+from dca.errors import InputError
 from dca.files import read_tsv, write_text, write_tsv
 
-from .score import SCORES
+from .locks import locked
+from .score import COUNTS, SCORES
 from .setups import SETUPS, VARIANTS
 from .study import Key
 
@@ -28,12 +31,13 @@ COLUMNS = {
     "atoms": "K, or components",
     "lambda": "Of columns of unit norm; n/a where there is none",
     **SCORES,
-    "seconds": "Taken by decomposition and scores; training and encoding not counted where they were there",
+    **COUNTS,
     "revision": "Of the repository; + if files differed from it",
 }
 MEASURES = ("map_r", "excess_sd", "heldout_pcc")
 ENOUGH = 5  # seeds below which an interval is only an indication
 REFERENCES = ("raw", "raw, smoothed, λ 0.3")  # what is to be beaten, and the strongest control
+NONE = "None yet."
 RESAMPLES, LEAST = 10_000, 3  # values below which there is no interval
 _ORDER = [*SETUPS, *VARIANTS]
 
@@ -51,14 +55,25 @@ def missing(table: pd.DataFrame, key: Key, setups: Sequence[str]) -> list[str]:
 
 
 def add(path: Path, row: Mapping[str, Any]) -> None:
-    """Add one row to the table, which is read anew: another process may have added some."""
-    table = read(path)
-    fresh = pd.DataFrame([row], columns=list(COLUMNS)).round(4)
-    write_tsv(path, pd.concat([table, fresh]) if len(table) else fresh, COLUMNS)
+    """Add one row to the table, which is read anew: another process may have added some.
+
+    Raises
+    ------
+    InputError
+        If the table has other columns.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with locked(path.parent):
+        table = read(path)
+        if list(table) != list(COLUMNS):
+            odd = ", ".join(sorted(set(table) ^ set(COLUMNS))) or "their order"
+            raise InputError(path, f"has other columns ({odd})", "give another --out, or move it away")
+        fresh = pd.DataFrame([row], columns=list(COLUMNS)).round(4)
+        write_tsv(path, pd.concat([table, fresh]) if len(table) else fresh, COLUMNS)
 
 
 def differences(table: pd.DataFrame, setup: str, reference: str, measure: str) -> np.ndarray:
-    """Paired differences by study of the table, (n,)."""
+    """Paired differences by study of the table, (n,): of studies where both are known."""
     wide = table.pivot_table(index=["scenario", "activation", "seed"], columns="setup", values=measure)
     if not {setup, reference} <= set(wide):
         return np.empty(0)
@@ -75,20 +90,34 @@ def interval(values: np.ndarray) -> tuple[float, float]:
     return tuple(found.confidence_interval)
 
 
-def _difference(values: np.ndarray) -> str | None:
-    """Mean and interval of paired differences."""
+def _difference(values: np.ndarray, seeds: int) -> str | None:
+    """Mean and interval of paired differences; how many there are, if not one for each seed."""
     if not len(values):
         return None
     low, high = interval(values)
     known = f"({low:+.3f} to {high:+.3f})" if np.isfinite(low) else "(too few for an interval)"
-    return f"{values.mean():+.3f} {known}"
+    return f"{values.mean():+.3f} {known}" + _fewer(len(values), seeds)
+
+
+def _fewer(known: int, seeds: int) -> str:
+    return "" if known == seeds else f", n = {known}"
+
+
+def _mean(form: str, values: pd.Series) -> str | None:
+    """Mean of what is known; of how many seeds, if not of all."""
+    known = values.dropna()
+    return f"{known.mean():{form}}{_fewer(len(known), len(values))}" if len(known) else None
 
 
 def means(table: pd.DataFrame) -> str:
     """Mean scores over seeds, by scenario, activation and setup."""
     groups = table.groupby(["scenario", "activation", "setup"], sort=False)
-    found = groups[[*MEASURES, "pcc", "null_mean", "p05_percent"]].mean()
+    forms = {"map_r": ".3f", "excess_sd": ".2f", "heldout_pcc": ".3f", "pcc": ".3f", "null_mean": ".3f"}
+    forms["p05_percent"] = ".0f"
+    found = pd.DataFrame({name: groups[name].agg(partial(_mean, form)) for name, form in forms.items()})
     found["seeds"], found["subjects"] = groups["seed"].nunique(), groups["subjects"].sum()
+    counts = groups[list(COUNTS)].agg(partial(pd.Series.sum, skipna=False))  # a row without counts hides them
+    found["scored"] = 100.0 * counts["scored"] / counts["events"]
     found = found.reset_index()
     found["order"] = found["setup"].map({name: i for i, name in enumerate(_ORDER)})
     return markdown(
@@ -99,12 +128,13 @@ def means(table: pd.DataFrame) -> str:
             "setup": ("setup", ""),
             "seeds": ("seeds", "d"),
             "subjects": ("N", "d"),
-            "map_r": ("map r", ".3f"),
-            "excess_sd": ("excess, SD", ".2f"),
-            "heldout_pcc": ("held out", ".3f"),
-            "pcc": ("PCC", ".3f"),
-            "null_mean": ("its null", ".3f"),
-            "p05_percent": ("p ≤ 0.05, %", ".0f"),
+            "scored": ("scored, %", ".0f"),
+            "map_r": ("map r", ""),
+            "excess_sd": ("excess, SD", ""),
+            "heldout_pcc": ("held out", ""),
+            "pcc": ("PCC", ""),
+            "null_mean": ("its null", ""),
+            "p05_percent": ("p ≤ 0.05, %", ""),
         },
     )
 
@@ -113,13 +143,14 @@ def contrasts(table: pd.DataFrame, references: Sequence[str]) -> str:
     """Paired differences of every setup from others, with their intervals."""
     rows = []
     for (scenario, activation), part in table.groupby(["scenario", "activation"], sort=True):
-        for reference in references:
-            for setup in [name for name in _ORDER if name in set(part["setup"]) and name != reference]:
-                row: dict[str, Any] = {"scenario": scenario, "activation": activation}
-                row |= {"setup": f"{setup} − {reference}"}
+        seeds = {name: set(own["seed"]) for name, own in part.groupby("setup")}
+        for reference in [name for name in references if name in seeds]:
+            for setup in [name for name in _ORDER if name in seeds and name != reference]:
+                both = len(seeds[setup] & seeds[reference])
+                row: dict[str, Any] = {"scenario": scenario, "activation": activation, "seeds": both}
+                row["setup"] = f"{setup} − {reference}"
                 for measure in MEASURES:
-                    values = differences(part, setup, reference, measure)
-                    row["seeds"], row[measure] = len(values), _difference(values)
+                    row[measure] = _difference(differences(part, setup, reference, measure), both)
                 rows.append(row)
     headings = dict.fromkeys(("scenario", "setup", *MEASURES), "")
     columns = {name: (name.replace("_", " "), form) for name, form in headings.items()}
@@ -144,12 +175,32 @@ def _few(study: tuple[str, float], part: pd.DataFrame) -> str:
 
 
 def fill(path: Path, page: Path) -> None:
-    """Write the tables into the page, between its markers."""
+    """Write the tables into the page, between its markers.
+
+    Raises
+    ------
+    InputError
+        If the table has setups that nobody knows, or the page lacks a marker.
+    """
     table = read(path)
-    text = page.read_text(encoding="utf-8")
+    unknown = sorted(set(table["setup"]) - set(_ORDER))
+    if unknown:
+        raise InputError(
+            path,
+            f"has rows of unknown setups: {', '.join(unknown)}",
+            "rename them as in benchmarks/validation/setups.py, or delete them",
+        )
     main, variants = (table[table["setup"].isin(names)] for names in (SETUPS, VARIANTS))
-    note = "".join(map(_few, *zip(*main.groupby(["scenario", "activation"]), strict=True)))
-    text = replace(text, "validation: means", means(main) + note)
-    text = replace(text, "validation: differences", contrasts(main, REFERENCES))
-    text = replace(text, "validation: variants", means(variants) if len(variants) else "None yet.")
+    notes = [_few(study, part) for study, part in main.groupby(["scenario", "activation"])]
+    tables = {
+        "means": means(main) + "".join(notes) if len(main) else NONE,
+        "differences": contrasts(main, REFERENCES) if len(main) else NONE,
+        "variants": means(variants) if len(variants) else NONE,
+    }
+    text = page.read_text(encoding="utf-8")
+    for name, content in tables.items():
+        try:
+            text = replace(text, f"validation: {name}", content)
+        except ValueError as error:
+            raise InputError(page, str(error), f"add <!-- validation: {name} --> and its end") from error
     write_text(page, text)

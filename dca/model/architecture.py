@@ -19,7 +19,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "penalty": 0.006,
         "switches": True,
     },
-    # docs/validation.md: without switches H must hold the series, and its reconstructions carry the task.
+    # Without switches the decoder has nothing but H; what that was measured to do: docs/validation.md.
     "recommended": {
         "features": (16, 32, 64, 128),
         "filters": (21, 9, 9, 9),

@@ -24,6 +24,7 @@ from dca.simulate.scenario import Scenario, generator
 STEP_S = 0.02  # of the fine time grid for convolution
 KERNEL_S = 40.0
 LATENCY_REGION_S, LATENCY_SUBJECT_S, LATENCY_LIMIT_S = 0.6, 0.7, 1.8
+PEAK_S, EARLIEST_PEAK_S = 5.0, 2.0  # of the canonical response to a brief event, and of any
 WIDTH_REGION, WIDTH_SUBJECT = 0.10, 0.10  # SD of log width
 TRANSIENT, TRANSIENT_S = 0.2, 4.0  # share of the drive that decays within a block, and its time constant
 HABITUATION = 0.95  # drive of every block after the first of its kind
@@ -50,7 +51,7 @@ class Response:
         """Response to a brief event on the fine grid (float64, step `STEP_S`).
 
         SPM's double gamma (peak shape 6, undershoot shape 16, ratio 1/6, scale 1 s) at
-        (t − latency) / width.
+        (t − latency) / width, cut at t = 0: nothing answers before its event.
         """
         time = (np.arange(0, KERNEL_S, STEP_S) - self.latency) / self.width
         kernel = gamma.pdf(time, 6) - gamma.pdf(time, 16) / 6
@@ -82,7 +83,9 @@ CANONICAL = Response()
 def draw_responses(scenario: Scenario, seed: int, index: int) -> dict[str, Response]:
     """Response of every region of one subject, keyed by the region's name.
 
-    Half of a region's variance in latency and width is common to all subjects of the dataset.
+    Half of a region's variance in latency and width is common to all subjects of the dataset. No response
+    peaks before `EARLIEST_PEAK_S`: one that is moved further loses its peak to the cut at t = 0, and with
+    the undershoot alone it would be upside down.
     """
     if not scenario.vary_response:
         return {region.name: CANONICAL for region in REGIONS}
@@ -94,7 +97,7 @@ def draw_responses(scenario: Scenario, seed: int, index: int) -> dict[str, Respo
     latency = spread * (LATENCY_REGION_S * regional[:, 0] + LATENCY_SUBJECT_S * subject[0])
     width = np.exp(spread * (WIDTH_REGION * regional[:, 1] + WIDTH_SUBJECT * subject[1]))
     limit = LATENCY_LIMIT_S * max(1.0, spread)
-    limited = np.clip(latency, -limit, limit)
+    limited = np.clip(latency, np.maximum(-limit, EARLIEST_PEAK_S - PEAK_S * width), limit)
     return {
         region.name: Response(round(float(shift), 4), round(float(factor), 4))
         for region, shift, factor in zip(REGIONS, limited, width, strict=True)

@@ -21,7 +21,7 @@ RANGES = {
     "motion_mm": (0.0, 5.0),
     "drift": (0.0, 10.0),
     "noise": (0.0, 10.0),
-    "response_spread": (0.0, 4.0),
+    "response_spread": (0.0, 2.0),
     "adaptation": (0.0, 4.0),
     "adaptation_spread": (0.0, 2.0),
     "timing_s": (0.0, 5.0),
@@ -61,7 +61,7 @@ class Scenario:
     vary_response : bool
         Latency and width of the response vary by region and subject; otherwise all are canonical.
     response_spread : float
-        Factor on the standard deviations of latency and log-width.
+        Factor on the standard deviations of latency and log-width, 0 to 2.
     adaptation : float
         Factor on the share of the drive that decays within a block, and exponent of habituation from
         block to block; 0 is none.

@@ -1,7 +1,10 @@
 """What benchmarks/validation.py does, on a study as small as can be."""
 
 import importlib
+import multiprocessing
+import runpy
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,7 @@ import pytest
 from scipy import sparse
 
 from dca.compare.scores import Setup
+from dca.errors import InputError
 from dca.files import read_tsv
 from dca.signals import Shard
 
@@ -35,7 +39,13 @@ def study(validation, tmp_path_factory):
 def row(scenario="varied", activation=2.0, seed=101, setup="raw", **values):
     scores = dict.fromkeys(("map_r", "excess_sd", "heldout_pcc", "pcc", "null_mean", "p05_percent"), 0.5)
     keys = {"scenario": scenario, "activation": activation, "seed": seed, "setup": setup, "subjects": 6}
-    return keys | scores | values
+    return keys | scores | {"events": 36, "scored": 36} | values
+
+
+def make_page(path):
+    names = ("means", "differences", "variants")
+    path.write_text("".join(f"<!-- validation: {n} -->\nold\n<!-- /validation: {n} -->\n" for n in names))
+    return path
 
 
 def test_rows_are_added_once_and_a_second_call_goes_on(validation, study, tmp_path):
@@ -62,6 +72,8 @@ def test_rows_are_added_once_and_a_second_call_goes_on(validation, study, tmp_pa
     assert table["setup"].tolist() == list(some)
     pd.testing.assert_frame_equal(table.iloc[:1], first)
     assert (table["subjects"] == 2).all()
+    assert (table["events"] == 2 * len(study.nulls)).all()
+    assert table["scored"].between(1, table["events"]).all()
     assert table[["map_r", "excess_sd", "heldout_pcc"]].notna().all(axis=None)
     assert len(table["map_r"].unique()) == len(some)
     stamp = out.stat().st_mtime_ns
@@ -69,6 +81,67 @@ def test_rows_are_added_once_and_a_second_call_goes_on(validation, study, tmp_pa
     assert out.stat().st_mtime_ns == stamp
     assert not (tmp_path / "nowhere").exists()
     assert tables.missing(table, key, ["a", "z"]) == ["z"]
+
+
+def test_what_was_made_with_other_settings_is_made_anew(validation, study, monkeypatch):
+    module, label = validation("study"), study.labels[0]
+    monkeypatch.setattr(module.Study, "_make", lambda self: self.folder.mkdir())
+    key, work = module.Key("linear", 1.0, 7), study.folder.parent
+    size = module.Size(2, 15.0, 100)
+
+    def kept(own_size=size, revision="a", scenario=module.SCENARIOS["linear"]):
+        mark = module.Study(key, size, work, "a").folder / "mark"
+        mark.touch()
+        with monkeypatch.context() as patch:
+            patch.setitem(module.SCENARIOS, "linear", scenario)
+            module.Study(key, own_size, work, revision)
+        return mark.is_file()
+
+    assert kept()
+    assert kept(replace(size, threads=1))
+    assert not kept(replace(size, subjects=3))
+    assert not kept(revision="b")
+    assert not kept(scenario={"artefacts": False})
+
+    def train(steps, hidden):
+        section = NETWORK | {"hidden": hidden}
+        options = {"max_steps": steps, "batch_size": 32, "epochs": 1}
+        return study.features("anew", module.Model(section, options), label).stat().st_mtime_ns
+
+    first = train(2, 8)
+    assert train(2, 8) == first
+    second = train(3, 8)
+    third = train(3, 6)
+    assert len({first, second, third}) == 3
+    assert train(3, 6) == third
+
+
+def test_a_study_that_another_process_is_at_is_passed_over(validation, study, tmp_path, capsys):
+    rows, locks = validation("rows"), validation("locks")
+    setups, key, out = {"a": validation("setups").Setup("signals")}, study.key, tmp_path / "rows.tsv"
+    with locks.locked(tmp_path / f".{key.name}.lock") as ours:
+        assert ours
+        rows.add_missing([key], ["a"], out, study.size, tmp_path, setups=setups)
+    assert "passed over" in capsys.readouterr().out
+    assert not out.exists()
+    assert not (tmp_path / key.name).exists()
+
+
+def test_rows_of_several_processes_all_stay(validation, tmp_path):
+    tables, out = validation("tables"), tmp_path / "rows.tsv"
+    fork = multiprocessing.get_context("fork")
+    jobs = [fork.Process(target=_add_rows, args=(tables, out, setup)) for setup in ("raw", "CanICA")]
+    for job in jobs:
+        job.start()
+    for job in jobs:
+        job.join(120)
+    assert [job.exitcode for job in jobs] == [0, 0]
+    assert tables.read(out)["setup"].value_counts().to_dict() == {"raw": 20, "CanICA": 20}
+
+
+def _add_rows(tables, out, setup):
+    for seed in range(20):
+        tables.add(out, row(seed=seed, setup=setup))
 
 
 def test_the_truth_scores_high_and_noise_does_not(validation, study):
@@ -91,9 +164,7 @@ def test_the_truth_scores_high_and_noise_does_not(validation, study):
 
 def test_the_page_has_paired_differences_and_says_how_many_seeds(validation, tmp_path):
     tables = validation("tables")
-    out, page = tmp_path / "rows.tsv", tmp_path / "page.md"
-    names = ("means", "differences", "variants")
-    page.write_text("".join(f"<!-- validation: {n} -->\nold\n<!-- /validation: {n} -->\n" for n in names))
+    out, page = tmp_path / "rows.tsv", make_page(tmp_path / "page.md")
     for seed in (101, 102, 103):
         tables.add(out, row(seed=seed, map_r=0.2 + seed / 100))
         tables.add(out, row(seed=seed, setup="paper, dca", map_r=0.1 + seed / 100 + (seed - 102) / 1000))
@@ -101,9 +172,54 @@ def test_the_page_has_paired_differences_and_says_how_many_seeds(validation, tmp
     tables.fill(out, page)
     text = page.read_text()
     assert "old" not in text
+    assert "− raw, smoothed, λ 0.3" not in text  # a reference without rows
     assert "paper, dca − raw | 3 | -0.100 (-0.101 to -0.099)" in text
     assert "varied at task × 2: only 3 of 5 seeds are done for raw, at most 4 for others" in text
     assert "there is no row yet for raw, λ 0.3, raw, smoothed" in text
     assert np.isnan(tables.interval(np.array([1.0, 2.0]))).all()
     low, high = tables.interval(np.random.default_rng(0).normal(1, 0.1, 50))
     assert 0.9 < low < 1 < high < 1.1
+
+
+def test_scores_that_are_not_known_are_counted(validation, tmp_path):
+    tables, score = validation("tables"), validation("score")
+    table = pd.DataFrame({"subject": ["01", "01", "02"], **{name: [1.0, 3.0, 5.0] for name in score.SCORES}})
+    table.loc[0, "map_r"] = np.nan
+    found = score.mean_scores(table)
+    assert (found["map_r"], found["pcc"]) == (4, 3.5)
+    assert (found["events"], found["scored"]) == (3, 2)
+    out, page = tmp_path / "rows.tsv", make_page(tmp_path / "page.md")
+    for seed in range(101, 106):
+        tables.add(out, row(seed=seed))
+        values = {"map_r": np.nan, "scored": 30} if seed == 103 else {"map_r": 0.6}
+        tables.add(out, row(seed=seed, setup="CanICA", **values))
+    tables.fill(out, page)
+    text = page.read_text()
+    assert "| CanICA | 5 | 30 | 97 | 0.600, n = 4 | 0.50 |" in text
+    assert "CanICA − raw | 5 | +0.100 (+0.100 to +0.100), n = 4 | +0.000 (+0.000 to +0.000) |" in text
+
+
+def test_a_summary_that_cannot_be_is_told_in_one_line(validation, tmp_path):
+    tables, out, page = validation("tables"), tmp_path / "rows.tsv", make_page(tmp_path / "page.md")
+    tables.fill(out, page)
+    assert page.read_text().count("None yet.") == 3
+    tables.add(out, row())
+    with pytest.raises(InputError, match="no markers for validation: means"):
+        tables.fill(out, out.with_suffix(".json"))
+    tables.add(out, row(setup="paper"))
+    with pytest.raises(InputError, match="unknown setups: paper"):
+        tables.fill(out, page)
+    out.write_text("scenario\tseconds\nvaried\t1\n")
+    with pytest.raises(InputError, match="seconds"):
+        tables.add(out, row())
+
+
+@pytest.mark.parametrize("option", ["--setups", "--scenarios"])
+def test_a_name_that_nobody_knows_is_refused(validation, option, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["validation.py", "run", option, "nonsense"])
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setenv("TQDM_DISABLE", "")
+    with pytest.raises(SystemExit) as raised:
+        runpy.run_path(str(BENCHMARKS / "validation.py"), run_name="__main__")
+    assert raised.value.code == 2
+    assert "nonsense" in capsys.readouterr().err

@@ -6,8 +6,10 @@ from dca.simulate.paradigm import events_table
 from dca.simulate.regions import REGIONS
 from dca.simulate.response import (
     CANONICAL,
+    EARLIEST_PEAK_S,
     HABITUATION,
     LATENCY_LIMIT_S,
+    PEAK_S,
     TRANSIENT,
     TRANSIENT_S,
     Adaptation,
@@ -18,7 +20,7 @@ from dca.simulate.response import (
     drive,
     respond,
 )
-from dca.simulate.scenario import Scenario
+from dca.simulate.scenario import RANGES, Scenario
 
 
 def test_canonical_course_is_nilearns():
@@ -73,10 +75,27 @@ def test_spread_of_the_response_is_a_factor():
     once, twice, none = (draw_responses(Scenario(response_spread=s), 0, 4) for s in (1.0, 2.0, 0.0))
     for region in REGIONS:
         first, second = once[region.name], twice[region.name]
-        if abs(first.latency) < LATENCY_LIMIT_S:
+        earliest = EARLIEST_PEAK_S - PEAK_S * second.width
+        if earliest / 2 < first.latency < LATENCY_LIMIT_S:
             assert second.latency == pytest.approx(2 * first.latency, abs=1e-3)
         assert second.width == pytest.approx(first.width**2, abs=1e-3)
     assert set(none.values()) == {CANONICAL}
+
+
+@pytest.mark.parametrize("spread", [1.0, RANGES["response_spread"][1]])
+def test_no_response_peaks_too_early_or_stands_on_its_head(spread):
+    drawn = [r for i in range(60) for r in draw_responses(Scenario(response_spread=spread), 0, i).values()]
+    early = sorted(drawn, key=lambda r: r.latency + PEAK_S * r.width)[:20]
+    assert early[0].latency + PEAK_S * early[0].width >= EARLIEST_PEAK_S - 1e-3
+    # The narrowest that the limit allows, and those that are cut most: at the limit, and wide.
+    narrow = Response(EARLIEST_PEAK_S - PEAK_S * 0.5, 0.5)
+    cut = Response(-spread * LATENCY_LIMIT_S, (EARLIEST_PEAK_S + spread * LATENCY_LIMIT_S) / PEAK_S)
+    for response in (*early, narrow, cut):
+        kernel = response.kernel()
+        assert kernel.sum() == pytest.approx(1)
+        assert kernel.argmax() == np.abs(kernel).argmax()
+        assert kernel[0] < 0.7 * kernel.max()
+        assert kernel.max() < 3 * CANONICAL.kernel().max()  # the sum that it is divided by is not small
 
 
 def test_adaptation_has_its_size_and_differs_by_region_if_asked():

@@ -19,6 +19,7 @@ from dca.simulate.scenario import Scenario, generator
         {"order": "random"},
         {"artefacts": 1},
         {"motion_mm": -1},
+        {"response_spread": 2.1},
         {"voxels": 5},
     ],
 )
