@@ -69,7 +69,8 @@ def add(path: Path, row: Mapping[str, Any]) -> None:
             odd = ", ".join(sorted(set(table) ^ set(COLUMNS))) or "their order"
             raise InputError(path, f"has other columns ({odd})", "give another --out, or move it away")
         fresh = pd.DataFrame([row], columns=list(COLUMNS)).round(4)
-        write_tsv(path, pd.concat([table, fresh]) if len(table) else fresh, COLUMNS)
+        rows = pd.concat([table, fresh]) if len(table) else fresh
+        write_tsv(path, rows.astype(dict.fromkeys(COUNTS, "Int64")), COLUMNS)
 
 
 def differences(table: pd.DataFrame, setup: str, reference: str, measure: str) -> np.ndarray:
@@ -160,7 +161,7 @@ def contrasts(table: pd.DataFrame, references: Sequence[str]) -> str:
 
 
 def _few(study: tuple[str, float], part: pd.DataFrame) -> str:
-    """Say how many seeds are missing from the rows of one scenario and strength."""
+    """Say what the rows of one scenario and strength lack: seeds, setups, one simulator for all."""
     done = part.groupby("setup")["seed"].nunique()
     said = f"\n\n**{study[0]} at task × {study[1]:g}:"
     if done.min() < ENOUGH:
@@ -171,6 +172,9 @@ def _few(study: tuple[str, float], part: pd.DataFrame) -> str:
     absent = [name for name in SETUPS if name not in done]
     if absent:
         said += f" there is no row yet for {', '.join(absent)};"
+    mixed = [str(seed) for seed, own in part.groupby("seed") if own["revision"].nunique() > 1]
+    if mixed:
+        said += f" rows of seed {', '.join(mixed)} are of several revisions, and perhaps of different data;"
     return "" if said.endswith(":") else f"{said.rstrip(';')}.** No more than an indication."
 
 

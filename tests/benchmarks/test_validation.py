@@ -103,17 +103,21 @@ def test_what_was_made_with_other_settings_is_made_anew(validation, study, monke
     assert not kept(revision="b")
     assert not kept(scenario={"artefacts": False})
 
-    def train(steps, hidden):
-        section = NETWORK | {"hidden": hidden}
-        options = {"max_steps": steps, "batch_size": 32, "epochs": 1}
-        return study.features("anew", module.Model(section, options), label).stat().st_mtime_ns
+    def train(shards, validation, folder, *rest, **options):
+        folder.mkdir()  # nothing is left of another model
+        (folder / "summary.json").touch()
+        trained.append("model")
 
-    first = train(2, 8)
-    assert train(2, 8) == first
-    second = train(3, 8)
-    third = train(3, 6)
-    assert len({first, second, third}) == 3
-    assert train(3, 6) == third
+    def encode(shard, model, out, **options):
+        out.touch(exist_ok=False)
+        trained.append("features")
+
+    trained = []
+    monkeypatch.setattr("dca.train.train", train)
+    monkeypatch.setattr(module, "encode", encode)
+    for steps, hidden, made in [(2, 8, 1), (2, 8, 1), (3, 8, 2), (3, 6, 3), (3, 6, 3)]:
+        study.features("anew", module.Model(NETWORK | {"hidden": hidden}, {"max_steps": steps}), label)
+        assert trained == made * ["model", "features"]
 
 
 def test_a_study_that_another_process_is_at_is_passed_over(validation, study, tmp_path, capsys):
@@ -190,11 +194,12 @@ def test_scores_that_are_not_known_are_counted(validation, tmp_path):
     assert (found["events"], found["scored"]) == (3, 2)
     out, page = tmp_path / "rows.tsv", make_page(tmp_path / "page.md")
     for seed in range(101, 106):
-        tables.add(out, row(seed=seed))
+        tables.add(out, row(seed=seed, revision="a"))
         values = {"map_r": np.nan, "scored": 30} if seed == 103 else {"map_r": 0.6}
-        tables.add(out, row(seed=seed, setup="CanICA", **values))
+        tables.add(out, row(seed=seed, setup="CanICA", revision="b" if seed == 104 else "a", **values))
     tables.fill(out, page)
     text = page.read_text()
+    assert "rows of seed 104 are of several revisions" in text
     assert "| CanICA | 5 | 30 | 97 | 0.600, n = 4 | 0.50 |" in text
     assert "CanICA − raw | 5 | +0.100 (+0.100 to +0.100), n = 4 | +0.000 (+0.000 to +0.000) |" in text
 
