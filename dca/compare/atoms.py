@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from dca.compare.nulls import TIE, Null
+from dca.compare.nulls import Null, p_values
 from dca.compare.pcc import standardise
 
 ATOM_COLUMNS = {
@@ -47,13 +47,8 @@ def judge_atoms(nulls: Mapping[str, Null], dictionary: np.ndarray) -> pd.DataFra
         alone, among = np.zeros(len(atoms)), np.zeros(len(atoms))
         for kind in null.surrogates:
             drawn = np.abs(null.regressors(kind).T @ unit)
-            alone = np.maximum(alone, _p_values(np.abs(pcc), drawn))
-            among = np.maximum(among, _p_values(np.abs(pcc), drawn.max(axis=1, keepdims=True)))
+            alone = np.maximum(alone, p_values(np.abs(pcc), drawn))
+            among = np.maximum(among, p_values(np.abs(pcc), drawn.max(axis=1, keepdims=True)))
         row = {"event": event, "atom": atoms, "pcc": pcc, "p": alone, "p_corrected": among}
         tables.append(pd.DataFrame(row))
     return pd.concat(tables, ignore_index=True)
-
-
-def _p_values(observed: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """As `dca.compare.nulls.p_value`, of K observations among draws of shape (S, K) or (S, 1)."""
-    return (1 + (drawn >= observed - TIE).sum(axis=0)) / (1 + len(drawn))

@@ -80,11 +80,26 @@ class Null:
 
 
 def p_value(observed: float, surrogates: np.ndarray) -> float:
-    """One-sided p of an observation among surrogates, the observation counted as one of them.
+    """One-sided p of an observation among surrogates, as `p_values`."""
+    return float(p_values(np.array([observed]), surrogates[:, None])[0])
+
+
+def p_values(observed: np.ndarray, surrogates: np.ndarray) -> np.ndarray:
+    """One-sided p of K observations, each among its surrogates and counted as one of them.
 
     Phipson & Smyth (2010), Stat. Appl. Genet. Mol. Biol. 9:39: (1 + number as large) / (1 + number).
+
+    Parameters
+    ----------
+    observed : ndarray, shape (K,)
+    surrogates : ndarray, shape (S, K) or (S, 1)
+        Of each observation, or of all.
+
+    Returns
+    -------
+    ndarray, float64, shape (K,)
     """
-    return (1 + int((surrogates >= observed - TIE).sum())) / (1 + len(surrogates))
+    return (1 + (surrogates >= observed - TIE).sum(axis=0)) / (1 + len(surrogates))
 
 
 def corrected_p_values(observed: Sequence[float], surrogates: Sequence[Sequence[np.ndarray]]) -> np.ndarray:

@@ -5,8 +5,10 @@ import pytest
 from scipy import sparse
 
 from dca.compare import compare_run, gather, sum_maps
-from dca.compare.atoms import ATOM_COLUMNS
+from dca.compare.atoms import ATOM_COLUMNS, judge_atoms
 from dca.compare.group import OVERALL, compare_setups
+from dca.compare.nulls import make_nulls, p_value
+from dca.compare.pcc import standardise
 from dca.compare.run import COLUMNS
 from dca.errors import InputError
 from dca.files import read_json, read_tsv, write_json, write_tsv
@@ -96,6 +98,26 @@ def test_every_atom_has_its_p(study):
     # By chance every p is as likely as any other.
     others = every[every["atom"] != 5]["p"]
     assert others.between(0.01, 1).all() and 0.3 < others.mean() < 0.7
+
+
+def test_of_shifts_and_phases_the_larger_p_of_an_atom_counts(study):
+    """As in the table of the best atoms, whose `p_phase` tells where phases have the larger p."""
+    few = pd.DataFrame({"onset": [10.0, 60, 100, 150], "duration": 10.0, "trial_type": list("abcd")})
+    write_tsv(study / "events.tsv", few, {})
+    write_tsv(study / "glm" / "design.tsv", make_design(few, VOLUMES, TR).table, {})
+    table = compare(study, atoms=study / "atoms.tsv").set_index(["setup", "event"])
+    every = read_tsv(study / "atoms.tsv").groupby(["setup", "event"])["p_corrected"].min()
+    assert set(table["null"]) == {"shift+phase"}
+    pd.testing.assert_series_equal(every, table["p"], check_names=False, check_like=True)
+    nulls = make_nulls(few, VOLUMES, TR, hrf="spm", highpass_s=100.0, count=99, rng=np.random.default_rng(0))
+    dictionary = read_tsv(study / "dca" / "dictionary.tsv").to_numpy()
+    alone = judge_atoms(nulls, dictionary).set_index("event")["p"]
+    for event, null in nulls.items():
+        pcc = np.abs(null.truth @ standardise(dictionary))
+        kinds = [np.abs(null.regressors(kind).T @ standardise(dictionary)) for kind in ("shift", "phase")]
+        p = [[p_value(x, drawn) for x, drawn in zip(pcc, kind.T, strict=True)] for kind in kinds]
+        np.testing.assert_array_equal(alone[event], np.max(p, axis=0))
+        assert np.argmax(p, axis=0).any() and not np.argmax(p, axis=0).all()  # now this, now that
 
 
 def test_maps_of_other_runs_count(study):
