@@ -13,6 +13,7 @@ from scipy import sparse
 
 from dca.compare.pcc import correlate
 from dca.decompose.result import COEFFICIENTS, read_coefficients
+from dca.errors import InputError
 from dca.report.gallery import Data, Gallery
 from dca.report.results import RunResults
 from dca.report.slices import MAP_THRESHOLD, Scale, Sections, Volume, in_mm, peak
@@ -111,11 +112,16 @@ def pack(columns: np.ndarray) -> str:
 
 
 def _p_values(run: RunResults, setup: str, event: str, column: str, atoms: int) -> list[float | None]:
-    """One p of every atom; None where the comparison was not run."""
+    """One p of every atom; None where the comparison was not run, or was of another dictionary."""
     found: list[float | None] = [None] * atoms
     if run.judged_atoms is not None:
         rows = run.judged_atoms
         rows = rows[(rows["setup"] == setup) & (rows["event"] == event)].dropna(subset=[column])
+        if not rows["atom"].isin(range(atoms)).all():
+            table = run.folder.root / f"compare/atoms/{run.run_id}.tsv"
+            problem = f"names atoms that are not among the {atoms} of {setup}"
+            run.folder.note(InputError(table, problem, "run `compare` again for this run"))
+            return found
         for atom, p in zip(rows["atom"], rows[column], strict=True):
             found[int(atom)] = float(f"{p:.4g}")
     return found

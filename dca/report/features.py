@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from dca.errors import InputError
 from dca.features import Features
 from dca.files import read_json, read_tsv
 from dca.report.feature_charts import Example, draw_features, draw_reconstructions
@@ -55,13 +56,18 @@ def show_model(run: RunResults, gallery: Gallery) -> ModelView:
 
 
 def _read_examples(path: Path) -> tuple[pd.DataFrame, list[Example], int]:
-    table, said = read_tsv(path), read_json(path.with_suffix(".json"))
+    table, sidecar = read_tsv(path), path.with_suffix(".json")
+    said = read_json(sidecar)
     chosen = []
-    for name in (name for name in table if f"{name}_model" in table):
-        x, y, z = (round(mm) for mm in said[name]["position_mm"])
-        title = f"{name}: r = {said[name]['r']:.3f} at {x}, {y}, {z} mm".replace("-", "−")
-        chosen.append(Example(title, table[name].to_numpy(float), table[f"{name}_model"].to_numpy(float)))
-    return table, chosen, int(said["median"]["voxels"])
+    try:
+        for name in (name for name in table if f"{name}_model" in table):
+            x, y, z = (round(mm) for mm in said[name]["position_mm"])
+            title = f"{name}: r = {said[name]['r']:.3f} at {x}, {y}, {z} mm".replace("-", "−")
+            chosen.append(Example(title, table[name].to_numpy(float), table[f"{name}_model"].to_numpy(float)))
+        return table, chosen, int(said["median"]["voxels"])
+    except (KeyError, TypeError, ValueError) as error:
+        problem = "lacks r, position_mm or voxels of an example"
+        raise InputError(sidecar, problem, "run `features` again for this run") from error
 
 
 def _read_codes(path: Path) -> np.ndarray:

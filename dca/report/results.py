@@ -45,10 +45,14 @@ class Folder:
         try:
             return reader(whole)
         except DCAError as error:
-            line = str(error).replace(f"{self.root}/", "")  # the same page wherever the folder lies
-            if line not in self.problems:
-                self.problems.append(line)
+            self.note(error)
             return None
+
+    def note(self, error: DCAError) -> None:
+        """Put an error's line among the problems, once."""
+        line = str(error).replace(f"{self.root}/", "")  # the same page wherever the folder lies
+        if line not in self.problems:
+            self.problems.append(line)
 
     def table(self, path: str, **options: Any) -> pd.DataFrame | None:
         """Read a TSV; options are those of `pandas.read_csv`."""

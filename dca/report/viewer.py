@@ -8,6 +8,7 @@ import re
 import nibabel as nib
 import numpy as np
 from markupsafe import escape
+from scipy.ndimage import maximum_filter, minimum_filter
 
 from dca.report.gallery import Gallery
 from dca.report.page import content_hash
@@ -37,7 +38,7 @@ def add_viewer(
     title : str
         Plain text.
     values, background : Volume
-        On one grid; one finer than `FINEST_MM` is brought to that.
+        On one grid; one finer than `FINEST_MM` is brought to that, see `_strongest`.
     cut : tuple of int
         The voxel to begin at.
     scale : Scale
@@ -50,7 +51,7 @@ def add_viewer(
     gc.freeze()
     try:
         view = view_img(
-            _coarsened(values, "nearest"),
+            _coarsened(_strongest(values), "nearest"),
             bg_img=_coarsened(background, "linear"),
             cut_coords=tuple(float(mm) for mm in nib.affines.apply_affine(values.affine, cut)),
             threshold=scale.threshold,
@@ -62,21 +63,43 @@ def add_viewer(
         )
     finally:
         gc.unfreeze()
-    page = _dress(view.get_standalone(), title, scale.label)
+    said = f"Colours: {scale.label}; left is left."
+    if _is_fine(values):
+        said += (
+            f" Voxels of {FINEST_MM:g} mm: each shows the strongest value of the map's own, finer voxels"
+            " there and next to it, so that regions look up to a voxel larger than they are."
+        )
+    page = _dress(view.get_standalone(), title, said)
     return gallery.add_file(f"{name}.html", page.encode())
 
 
 def _coarsened(volume: Volume, interpolation: str) -> nib.Nifti1Image:
     """A volume as an image whose voxels are no smaller than `FINEST_MM`."""
     image = nib.Nifti1Image(volume.data, volume.affine)
-    if volume.voxel_mm.min() >= FINEST_MM:
+    if not _is_fine(volume):
         return image
     from nilearn.image import resample_img
 
     return resample_img(image, np.eye(3) * FINEST_MM, interpolation=interpolation, force_resample=True)
 
 
-def _dress(page: str, title: str, label: str) -> str:
+def _is_fine(volume: Volume) -> bool:
+    return bool(volume.voxel_mm.min() < FINEST_MM)
+
+
+def _strongest(volume: Volume) -> Volume:
+    """Give every voxel the value of largest size around it, as far as a coarser grid leaves voxels out.
+
+    At 2 mm the nearest voxels of a grid of 3 mm are 30 % of all: a single strong voxel would be lost more
+    often than not. Coarse volumes stay as they are.
+    """
+    reach = (np.ceil(FINEST_MM / volume.voxel_mm) // 2).astype(int)
+    known = np.nan_to_num(volume.data, nan=0.0, posinf=0.0, neginf=0.0)
+    high, low = maximum_filter(known, 2 * reach + 1), minimum_filter(known, 2 * reach + 1)
+    return Volume(np.where(high >= -low, high, low), volume.affine)
+
+
+def _dress(page: str, title: str, said: str) -> str:
     """Add title, heading, description and a policy that allows the page's own scripts and nothing else."""
     scripts = " ".join(
         f"'{content_hash(code)}'" for code in re.findall(r"<script>(.*?)</script>", page, re.S)
@@ -90,7 +113,7 @@ def _dress(page: str, title: str, label: str) -> str:
         f'<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<link rel="icon" href="data:,"><title>{escape(title)}</title><style>{STYLE}</style>'
     )
-    text = f"{title}. A click or a drag moves the slices. Colours: {label}; left is left."
+    text = f"{title}. A click or a drag moves the slices. {said}"
     canvas = f'<canvas id="3Dviewer" role="img" aria-label="{escape(title)}">'
     page = re.sub(r"<head>.*?</head>", lambda _: f"<head>{head}</head>", page, count=1, flags=re.S)
     page = page.replace("<body>", f"<body>\n<main><p>{escape(text)}</p>", 1).replace(

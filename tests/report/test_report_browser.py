@@ -98,6 +98,8 @@ def test_components_are_all_there_and_sort(components) -> None:
         rising = [float(text.split()[3]) for text in numbers(components)]
         np.testing.assert_allclose(rising, smallest + step * np.arange(12), atol=6e-4)
     components.get_by_label("Sort by").select_option("energy")
+    assert components.get_by_label("Sort by").locator("option:checked").inner_text() == "share of energy"
+    assert "Share of energy" in components.locator(".component").inner_text()
     falling = [float(text.split()[2]) for text in numbers(components)]
     assert falling == sorted(falling, reverse=True) and sum(falling) == pytest.approx(100, abs=0.1)
     assert "left-finger" in components.locator(".component").inner_text()

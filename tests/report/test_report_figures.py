@@ -13,11 +13,12 @@ from PIL import Image
 from dca.errors import ImageError, InputError, ModelError
 from dca.report.filter_charts import responses
 from dca.report.filters import encoder_filters
+from dca.report.gallery import Gallery
 from dca.report.group_maps import _read
 from dca.report.picture import shrink_png
 from dca.report.results import Folder, RunResults, read_volume, records
 from dca.report.slices import Scale, Volume, atom_scale, draw_map, in_mm, peak, z_scale
-from dca.report.viewer import _coarsened
+from dca.report.viewer import _coarsened, _strongest, add_viewer
 
 SCALE = Scale(10.0, 3.0, "z")
 
@@ -146,3 +147,35 @@ def test_viewers_of_fine_maps_are_coarser(voxel_mm, expected_mm) -> None:
     assert image.header.get_zooms() == (expected_mm,) * 3
     middle = np.linalg.inv(image.affine) @ [5.5 * voxel_mm, 5.5 * voxel_mm, 5.5 * voxel_mm, 1]
     assert image.get_fdata()[tuple(middle[:3].round().astype(int))] == 5  # it stays in its place
+
+
+@pytest.mark.parametrize(("voxel_mm", "turned"), [(2.0, 0.0), (2.0, 0.3), (1.0, 0.0)])
+def test_no_single_voxel_is_lost_in_a_viewer(voxel_mm, turned) -> None:
+    size = 6
+    affine = np.diag([voxel_mm, voxel_mm, voxel_mm, 1])
+    affine[:2, :2] = voxel_mm * np.array(
+        [[np.cos(turned), -np.sin(turned)], [np.sin(turned), np.cos(turned)]]
+    )
+    for offset in np.ndindex(size, size, size):
+        data = np.full((size + 4,) * 3, np.nan, np.float32)
+        data[2:-2, 2:-2, 2:-2] = 0.5
+        data[tuple(np.add(offset, 2))] = -5
+        image = _coarsened(_strongest(Volume(data, affine)), "nearest")
+        assert image.get_fdata().min() == -5, offset
+
+
+def test_coarse_maps_keep_their_voxels() -> None:
+    data = np.random.default_rng(0).standard_normal((5, 6, 7)).astype(np.float32)
+    np.testing.assert_array_equal(_strongest(Volume(data, np.diag([3.0, 4, 3, 1]))).data, data)
+
+
+@pytest.mark.parametrize("voxel_mm", [2.0, 4.0])
+def test_a_viewer_says_what_became_of_fine_voxels(voxel_mm, tmp_path) -> None:
+    data = np.zeros((12, 12, 12), np.float32)
+    data[5, 5, 5] = 5
+    affine = np.diag([voxel_mm, voxel_mm, voxel_mm, 1])
+    background = Volume(data + np.arange(12, dtype=np.float32), affine)
+    with Gallery(tmp_path / "01.html", viewers=True) as gallery:
+        add_viewer(gallery, "map", "A map", Volume(data, affine), background, (5, 5, 5), SCALE)
+    text = (tmp_path / "01_files" / "map.html").read_text()
+    assert ("Voxels of 3 mm: each shows the strongest value" in text) == (voxel_mm < 3)

@@ -15,11 +15,13 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import sparse
 
 from dca.errors import OutputError
 from dca.files import read_json, read_tsv, write_json, write_tsv
+from dca.report.components import component_numbers
 from dca.report.costs import read_costs
-from dca.report.results import Folder
+from dca.report.results import Folder, RunResults, records
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -253,6 +255,40 @@ def test_damaged_files_are_listed_and_the_rest_shown(sketched) -> None:
     for path in paths:
         assert f"Error (report): {path}" in " ".join(parsed.text.split()), path
     assert len(parsed.images) == 4  # GLM, dca, time course, contrast
+
+
+@pytest.mark.parametrize("lacking", ["r", "position_mm", "median"])
+def test_an_example_without_its_numbers_is_listed(sketched, lacking) -> None:
+    path = f"features/{sketched.runs[0].run_id}_reconstruction.json"
+    said = read_json(sketched.results / path)
+    if lacking in said:
+        said[lacking] = {}
+    else:
+        del said["best"][lacking]
+    write_json(sketched.results / path, said)
+    text = " ".join(Parsed(sketched.write("01")).text.split())
+    assert f"Error (report): {path}: lacks r, position_mm or voxels of an example" in text
+
+
+def test_p_of_another_dictionary_are_listed_and_not_shown(sketched) -> None:
+    run = sketched.runs[0]
+    path = f"compare/atoms/{run.run_id}.tsv"
+    rows = read_tsv(sketched.results / path, dtype={"subject": str})
+    larger = rows["setup"].eq("dca") & rows["atom"].eq(11)
+    write_tsv(sketched.results / path, rows.assign(atom=rows["atom"].where(~larger, 400)), {})
+    page = sketched.write("01")
+    text = " ".join(Parsed(page).text.split())
+    assert text.count(f"Error (report): {path}: names atoms that are not among the 12 of dca") == 1
+    shown = {
+        setup: component_numbers(
+            RunResults(records(sketched.runs)[0], Folder(sketched.results)),
+            setup,
+            np.eye(64, 12),
+            sparse.csr_array((12, 5)),
+        )["p"][0]
+        for setup in ("raw", "dca")
+    }
+    assert None not in shown["raw"] and set(shown["dca"]) == {None}
 
 
 def test_hostile_text_stays_text(sketched) -> None:

@@ -157,7 +157,7 @@ class Browser {
     this.setupChoice = choice("Dictionary", Object.keys(this.sources).map(name => [name, name]));
     this.eventChoice = choice("Event", [["", "best of all"]]);
     this.sortChoice = choice("Sort by", [
-      ["energy", "variance explained"], ["pcc", "|PCC|"], ["p", "p, uncorrected"],
+      ["energy", "share of energy"], ["pcc", "|PCC|"], ["p", "p, uncorrected"],
       ["corrected", "p, corrected over atoms"], ["frequency", "frequency"],
       ["voxels", "voxels"], ["atom", "number"],
     ]);
@@ -307,7 +307,7 @@ class Browser {
     const facts = [
       ["Slices at x, y, z", `${x}, ${y}, ${z} mm`.replaceAll("-", "−")],
       ["Colours to", `±${data.limit[atom].toPrecision(3)}`],
-      ["Share of variance", `${shown(data.energy[atom], 2)} %`],
+      ["Share of energy", `${shown(data.energy[atom], 2)} %`],
       ["Strongest frequency", `${shown(data.frequency[atom], 3)} Hz`],
       ["Voxels", String(data.voxels[atom])],
     ];
