@@ -77,7 +77,6 @@ rule report_index:
 rule bundle_report:
     input:
         report_pages(),
-        index=result("report/index.html"),
     output:
         folder=report(
             directory(result("report_bundle")),

@@ -34,13 +34,18 @@ def test_the_demos_report_is_in_order(study, visit, browsing):
 @pytest.fixture(scope="module")
 def unpacked(study, tmp_path_factory):
     """Snakemake's own report of the study, unpacked."""
-    study.configure(report={"bundle": True})
-    assert study.planned() == {"report_bundle"}
-    study.snakemake()
     folder = tmp_path_factory.mktemp("zip")
-    study.snakemake("--report", str(folder / "report.zip"))
-    study.configure()
-    shutil.rmtree(study.results / "report_bundle")
+    gone = study.results / "report" / "gone.html"
+    gone.write_text("A subject that has left the study.")
+    study.configure(report={"bundle": True})
+    try:
+        assert study.planned() == {"report_bundle"}
+        study.snakemake()
+        study.snakemake("--report", str(folder / "report.zip"))
+    finally:  # other tests share the study
+        study.configure()
+        gone.unlink()
+        shutil.rmtree(study.results / "report_bundle", ignore_errors=True)
     shutil.unpack_archive(folder / "report.zip", folder)
     return folder / "report"
 
@@ -52,6 +57,10 @@ def test_snakemakes_own_report_has_captions_and_categories(unpacked):
     for caption in (ROOT / "workflow/report").glob("*.rst"):
         if caption.stem in ("index", "pcc", "group"):
             assert caption.read_text().split(",")[0] in text
+
+
+def test_what_has_left_the_study_is_not_in_snakemakes_report(unpacked):
+    assert list(unpacked.rglob("01.html")) and not list(unpacked.rglob("gone.html"))
 
 
 def test_links_and_images_of_the_pages_in_snakemakes_report_work(unpacked, visit, browsing):

@@ -1,8 +1,6 @@
-from pathlib import Path
-
 from dca.jobs import job
 
 with job(snakemake.log[0], snakemake.threads):
     from dca.report import bundle_report
 
-    bundle_report(Path(snakemake.input.index).parent, snakemake.output.folder)
+    bundle_report(snakemake.input, snakemake.output.folder)
