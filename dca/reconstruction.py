@@ -19,7 +19,12 @@ EXAMPLES = ("best", "median", "worst")
 
 
 def write_examples(
-    shard: str | Path, model_folder: str | Path, out: str | Path, *, sample: int = SAMPLE
+    shard: str | Path,
+    model_folder: str | Path,
+    out: str | Path,
+    *,
+    sample: int = SAMPLE,
+    threads: int | None = None,
 ) -> None:
     """Write signal and reconstruction of three voxels of a run.
 
@@ -37,6 +42,8 @@ def write_examples(
         ``position_mm``, and how many ``voxels`` the sample has.
     sample : int
         Voxels: the first rows of the shard, which are in random order.
+    threads : int, optional
+        Cores to use; all by default.
 
     Raises
     ------
@@ -45,6 +52,9 @@ def write_examples(
     ShardError
         If the shard cannot be read.
     """
+    from dca.model.backend import set_threads
+
+    set_threads(threads)
     with Shard(shard) as source:
         count = min(sample, source.n_voxels)
         signals = source.read(0, count)

@@ -12,6 +12,7 @@ rule encode:
     output:
         features=result("features/{run_id}.h5"),
         examples=result("features/{run_id}_reconstruction.tsv"),
+        places=result("features/{run_id}_reconstruction.json"),
     log:
         log_file("features/{run_id}"),
     benchmark:

@@ -1,8 +1,12 @@
+import subprocess
+import sys
+
 import h5py
 import nibabel as nib
 import numpy as np
 import pytest
 
+from dca.config import ROOT
 from dca.denoise import denoise
 from dca.errors import ModelError, ShardError
 from dca.features import Features, encode
@@ -151,3 +155,29 @@ def test_examples_are_the_best_the_median_and_the_worst_of_a_sample(trained, tmp
         assert said[name]["position_mm"] == [voxel[row], 0, 0]
         np.testing.assert_allclose(table[name], signals[row], atol=1e-5)
         np.testing.assert_allclose(table[f"{name}_model"], models[row], atol=1e-4)
+
+
+def test_examples_come_before_the_features_that_their_failure_would_delete(tmp_path):
+    code = f"""
+import runpy
+from pathlib import Path
+from types import SimpleNamespace as Names
+from dca import features, reconstruction
+
+def write_examples(*_, **__):
+    raise ValueError("no examples")
+
+reconstruction.write_examples = write_examples
+features.encode = lambda *_, **__: Path("encoded").touch()
+snakemake = Names(
+    log=["job.log"],
+    threads=1,
+    params=Names(storage="float32"),
+    input=Names(shard="s.h5", card="model/card.json"),
+    output=Names(features="f.h5", examples="f.tsv"),
+)
+runpy.run_path({str(ROOT / "workflow/scripts/features.py")!r}, {{"snakemake": snakemake}})
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1 and "no examples" in done.stderr
+    assert not (tmp_path / "encoded").exists()

@@ -288,7 +288,8 @@ def run_report_files(run, kept):
         ),
     ]
     if {"dca", "dca-group"} & set(SETUPS):
-        names += [f"features/{run.run_id}.h5", f"features/{run.run_id}_reconstruction.tsv"]
+        examples = [f"features/{run.run_id}_reconstruction.{suffix}" for suffix in ("tsv", "json")]
+        names += [f"features/{run.run_id}.h5", *examples]
     if run.events:
         tables = [f"compare/{folder}/{run.run_id}.tsv" for folder in ("runs", "atoms")]
         names += [f"glm/{run.run_id}/summary.json", *tables]

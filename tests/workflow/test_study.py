@@ -312,6 +312,19 @@ def test_a_deleted_page_is_rebuilt_alone(study):
     assert page.read_text() == text
 
 
+def test_what_a_page_reads_beside_a_table_is_made_for_it(study):
+    missing = [study.results / name for name in ("report/01.html", f"features/{RUN}_reconstruction.json")]
+    for path in missing:
+        path.rename(path.with_suffix(".aside"))
+    try:
+        planned = study.planned()
+    finally:
+        for path in missing:
+            path.with_suffix(".aside").rename(path)
+    assert {str(path.relative_to(study.results)) for path in missing} <= planned
+    assert study.planned() == set()
+
+
 @pytest.mark.parametrize(
     "target", ["preprocess", "signals", "train", "features", "decompose", "glm", "compare"]
 )

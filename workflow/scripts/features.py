@@ -6,12 +6,7 @@ with job(snakemake.log[0], snakemake.threads):
     from dca.features import encode
     from dca.reconstruction import write_examples
 
-    model = Path(snakemake.input.card).parent
-    encode(
-        snakemake.input.shard,
-        model,
-        snakemake.output.features,
-        threads=snakemake.threads,
-        storage=snakemake.params.storage,
-    )
-    write_examples(snakemake.input.shard, model, snakemake.output.examples)
+    shard, model, threads = snakemake.input.shard, Path(snakemake.input.card).parent, snakemake.threads
+    # First what takes seconds: if it fails, Snakemake deletes all outputs of the job.
+    write_examples(shard, model, snakemake.output.examples, threads=threads)
+    encode(shard, model, snakemake.output.features, threads=threads, storage=snakemake.params.storage)
