@@ -10,6 +10,7 @@ import pytest
 
 from dca.errors import TrainingError
 from dca.files import read_tsv
+from dca.model.backend import tf
 from dca.train import single
 from dca.train.autoencoding import Autoencoding
 from dca.train.job import Job
@@ -105,7 +106,9 @@ def test_a_signal_saves_and_the_next_run_ends_at_the_same_bits(job, whole, monke
 
 
 def test_after_sigkill_too(job, whole, tmp_path):
-    often = replace(job, settings=replace(job.settings, checkpoint_s=0.0))
+    # Bits depend on the threads, and those of this process may have been settled by another test.
+    threads = tf.config.threading.get_intra_op_parallelism_threads() or None
+    often = replace(job, settings=replace(job.settings, checkpoint_s=0.0), threads=threads)
     code = f"""
         import os, pickle, signal
         from dca.train import single

@@ -18,7 +18,7 @@ pytestmark = [
 
 RUN = "sub-01_task-motor"
 VOLUMES = 32  # the fewest that the model takes
-PREPROCESSED = ("--until", "summarise_preprocessing", "extract_signals")
+PREPROCESSED = ("--until", "extract_signals")
 NATIVE_COLUMNS = ["trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z", "framewise_displacement"]
 
 
