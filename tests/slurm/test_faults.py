@@ -127,7 +127,7 @@ def test_a_preempted_training_goes_on(training):
     number = training.job("train_model")
     node = lab.job(number)["NodeList"]
     urgent = lab.run(
-        "sbatch", "--parsable", "-p", "urgent", "-w", node, "--exclusive", "--wrap", "true"
+        "sbatch", "--parsable", "-p", "urgent", "-w", node, "--exclusive", "-o", "/dev/null", "--wrap", "true"
     ).strip()
     requeued(training, number)
     training.finish(process)
