@@ -67,14 +67,12 @@ def encode(
         If the shard cannot be read.
     """
     from dca.model.backend import set_threads
-    from dca.model.storage import load_model
     from dca.train.allocator import keep_memory
 
     keep_memory()
     set_threads(threads)
     with Shard(shard) as source:
-        model, card = load_model(model_folder)
-        _check_fit(source, card, model_folder)
+        model, card = _open(model_folder, source)
         hidden = model.architecture.hidden
         with atomic(out) as temporary, h5py.File(temporary, "w") as target:
             _copy_attributes(source.path, target)
@@ -116,11 +114,17 @@ def reconstruct(
     ModelError
         If the model cannot be used, or is for another length or TR.
     """
+    model, _ = _open(model_folder, shard)
+    yield from _applied(model, shard, batch, "reconstruct", rows)
+
+
+def _open(model_folder: str | Path, source: Shard) -> tuple[Autoencoder, dict[str, Any]]:
+    """Load a model that fits a shard, with its card."""
     from dca.model.storage import load_model
 
     model, card = load_model(model_folder)
-    _check_fit(shard, card, model_folder)
-    yield from _applied(model, shard, batch, "reconstruct", rows)
+    _check_fit(source, card, model_folder)
+    return model, card
 
 
 def _applied(

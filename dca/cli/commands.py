@@ -146,8 +146,7 @@ def _preprocess(arguments: Arguments) -> None:
     from dca.preprocess.run import preprocess_run
 
     config = settings(arguments)
-    # Not those of other backends, nor limits, which only the workflow and the report know.
-    others = {*backends.names(), "limits", "exclude_over_limits"}
+    others = backends.BESIDE | set(backends.names())
     own = {name: value for name, value in config["preprocess"].items() if name not in others}
     preprocess_run(
         arguments.bold,

@@ -14,6 +14,9 @@ from typing import Any
 
 OPTIONAL = frozenset({"slice_timing", "registration", "template_mm", "regress", "bias_field", "smooth_mm"})
 
+BESIDE = frozenset({"limits", "exclude_over_limits"})
+"""Settings that no backend follows: the report looks at them, and what goes on."""
+
 Settings = Mapping[str, Any]
 Anatomies = Mapping[str, Path | None]
 
@@ -82,9 +85,8 @@ def recorded(settings: Settings) -> dict[str, Any]:
         Section ``preprocess`` of the settings.
     """
     chosen = settings["backend"]
-    unused = {"limits", "exclude_over_limits"}  # The report looks at them, and what goes on.
-    unused |= set(names()) - {chosen}  # sections of other backends
+    unused = BESIDE | set(names()) - {chosen}  # with sections of other backends
     unused |= OPTIONAL - load(chosen).follows
     if settings["registration"] == "none":
-        unused.add("template_mm")
+        unused |= {"template_mm"}
     return {key: value for key, value in settings.items() if key not in unused}
