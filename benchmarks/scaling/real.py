@@ -68,11 +68,11 @@ class PinnedWorkload(AutoencoderWorkload):
             os.sched_setaffinity(int(thread.name), {core})
         super().warm_up()
 
-    def gradient(self, batch: np.ndarray) -> tuple[np.ndarray, Losses]:
+    def gradient(self, batch: np.ndarray, out: np.ndarray | None = None) -> tuple[np.ndarray, Losses]:
         """See `Workload`; the first waits for the other workers."""
         if not self._begun:
             self._meet()
-        return super().gradient(batch)
+        return super().gradient(batch, out)
 
     def _meet(self) -> None:
         self._begun = True

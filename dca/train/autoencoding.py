@@ -70,9 +70,9 @@ class AutoencoderWorkload(KerasWorkload):
         self.step = GradientStep(self.model, architecture.penalty)
         self.length = n_parameters(self.model)
 
-    def gradient(self, batch: Vector) -> tuple[Vector, Losses]:
+    def gradient(self, batch: Vector, out: Vector | None = None) -> tuple[Vector, Losses]:
         """See `Workload`; the batch is float32 (B, T)."""
-        return self.step(batch)
+        return self.step(batch, out)
 
     def warm_up(self) -> None:
         """Make the graph of the gradient."""

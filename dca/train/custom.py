@@ -187,7 +187,7 @@ class CustomWorkload(KerasWorkload):
         _check(self.model)
         self._gradient = tf.function(self._graph, autograph=False, reduce_retracing=True)
 
-    def gradient(self, batch: _Batch) -> tuple[Vector, Losses]:
+    def gradient(self, batch: _Batch, out: Vector | None = None) -> tuple[Vector, Losses]:  # noqa: ARG002
         """See `Workload`."""
         flat, loss = self._gradient(batch.content)
         return flat.numpy(), Losses(float(loss), np.nan, np.nan)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,14 +15,14 @@ _BLOCK = 131_072  # elements: small enough for a core's caches, large enough for
 
 
 class Optimizer:
-    """Updates weights in place, block by block, in several threads.
+    """Updates weights block by block, in several threads.
 
     The learning rate rises linearly over the first `ramp_steps` updates.
 
     Parameters
     ----------
     weights : float32 array (P,)
-        Changed in place; any writable buffer, shared memory included.
+        Changed in place where `apply` is given no other place; any writable buffer, shared memory included.
     state : mapping of float32 array (P,)
         Changed in place; by the names that `new_state` gives.
     learning_rate : float
@@ -37,6 +36,8 @@ class Optimizer:
 
     Attributes
     ----------
+    weights : float32 array (P,)
+        Where the newest weights are.
     updates : int
         Updates applied so far.
     """
@@ -61,9 +62,8 @@ class Optimizer:
                 )
         self.learning_rate, self.ramp_steps = float(learning_rate), int(ramp_steps)
         self.updates = updates
-        cuts = np.linspace(0, weights.size, threads + 1).astype(int).tolist()
-        self._spans = list(pairwise(cuts))
         self._pool = ThreadPoolExecutor(threads - 1, "update") if threads > 1 else None
+        self._helpers = threads - 1
 
     @property
     def rate(self) -> float:
@@ -72,47 +72,54 @@ class Optimizer:
             return self.learning_rate
         return self.learning_rate * (self.updates + 1) / self.ramp_steps
 
-    def apply(self, gradient: NDArray[Any], copy_to: Vector | None = None) -> None:
+    def apply(self, gradient: NDArray[Any], out: Vector | None = None) -> None:
         """Apply one gradient, whose `norm` has to be finite.
 
         Parameters
         ----------
         gradient : float32 array (P,)
             Of the mean loss of a batch; not changed. Also of another type that NumPy can convert.
-        copy_to : float32 array (P,), optional
-            Gets the new weights, while they are in the cache.
+        out : float32 array (P,), optional
+            Gets the new weights, and is `weights` from then on; those before it stay as they were. They are
+            changed in place without it.
         """
         if gradient.shape != self.weights.shape:
             raise ValueError(f"expected a gradient of {self.weights.shape}, received {gradient.shape}")
         factors = self._factors()
-        mine, *others = self._spans
-        helped = [self._pool.submit(self._span, *s, gradient, copy_to, factors) for s in others if self._pool]
-        self._span(*mine, gradient, copy_to, factors)
+        new = self.weights if out is None else out
+        # Each thread takes the next block when it is done with one: none waits for one with less of a core.
+        starts = iter(range(0, gradient.size, _BLOCK))
+        helped = [
+            self._pool.submit(self._blocks, starts, gradient, new, factors)
+            for _ in range(self._helpers) if self._pool
+        ]  # fmt: skip
+        self._blocks(starts, gradient, new, factors)
         for help_ in helped:
             help_.result()
+        self.weights = new
         self.updates += 1
 
-    def _span(
-        self, start: int, stop: int, gradient: NDArray[Any], copy_to: Vector | None, factors: tuple[Any, ...]
+    def _blocks(
+        self, starts: Iterator[int], gradient: NDArray[Any], new: Vector, factors: tuple[Any, ...]
     ) -> None:
         scratch, converted = np.empty((2, _BLOCK), np.float32)
-        for begin in range(start, stop, _BLOCK):
-            block = slice(begin, min(begin + _BLOCK, stop))
-            g, w, size = gradient[block], self.weights[block], block.stop - begin
+        for start in starts:
+            block = slice(start, start + _BLOCK)
+            g, w = gradient[block], self.weights[block]
+            size = g.size
             if g.dtype != np.float32:
                 converted[:size] = g
                 g = converted[:size]
-            self._block(w, g, scratch[:size], *(v[block] for v in self.state.values()), *factors)
-            if copy_to is not None:
-                copy_to[block] = w
+            state = (vector[block] for vector in self.state.values())
+            self._block(new[block], w, g, scratch[:size], *state, *factors)
 
     def _factors(self) -> tuple[np.float32, ...]:
         """Numbers that are the same for all parameters in the next update; the rate first."""
         return (np.float32(self.rate),)
 
     @staticmethod
-    def _block(w: Vector, g: Vector, scratch: Vector, *rest: Any) -> None:
-        """Update one block, with its state vectors and the factors; without new arrays."""
+    def _block(new: Vector, w: Vector, g: Vector, scratch: Vector, *rest: Any) -> None:
+        """Update one block, with its state vectors and the factors; without new arrays. `new` may be `w`."""
         raise NotImplementedError
 
 
@@ -122,9 +129,9 @@ class SGD(Optimizer):
     STATE: ClassVar = {}
 
     @staticmethod
-    def _block(w: Vector, g: Vector, scratch: Vector, rate: np.float32) -> None:
+    def _block(new: Vector, w: Vector, g: Vector, scratch: Vector, rate: np.float32) -> None:
         np.multiply(g, rate, out=scratch)
-        w -= scratch
+        np.subtract(w, scratch, out=new)
 
 
 class Momentum(Optimizer):
@@ -134,11 +141,13 @@ class Momentum(Optimizer):
     MOMENTUM = np.float32(0.9)
 
     @staticmethod
-    def _block(w: Vector, g: Vector, scratch: Vector, velocity: Vector, rate: np.float32) -> None:
+    def _block(
+        new: Vector, w: Vector, g: Vector, scratch: Vector, velocity: Vector, rate: np.float32
+    ) -> None:
         velocity *= Momentum.MOMENTUM
         np.multiply(g, rate, out=scratch)
         velocity -= scratch
-        w += velocity
+        np.add(w, velocity, out=new)
 
 
 class Adagrad(Optimizer):
@@ -156,13 +165,15 @@ class Adagrad(Optimizer):
     STATE: ClassVar = {"accumulator": 0.1}
 
     @staticmethod
-    def _block(w: Vector, g: Vector, scratch: Vector, accumulator: Vector, rate: np.float32) -> None:
+    def _block(
+        new: Vector, w: Vector, g: Vector, scratch: Vector, accumulator: Vector, rate: np.float32
+    ) -> None:
         np.multiply(g, g, out=scratch)
         accumulator += scratch
         np.sqrt(accumulator, out=scratch)
         np.divide(g, scratch, out=scratch)
         scratch *= rate
-        w -= scratch
+        np.subtract(w, scratch, out=new)
 
 
 class Adam(Optimizer):
@@ -182,7 +193,9 @@ class Adam(Optimizer):
         return (np.float32(self.rate * second**0.5 / first),)
 
     @staticmethod
-    def _block(w: Vector, g: Vector, scratch: Vector, m: Vector, s: Vector, rate: np.float32) -> None:
+    def _block(
+        new: Vector, w: Vector, g: Vector, scratch: Vector, m: Vector, s: Vector, rate: np.float32
+    ) -> None:
         keep = [np.float32(beta) for beta in Adam.BETAS]
         give = [np.float32(1 - beta) for beta in Adam.BETAS]
         np.multiply(g, give[0], out=scratch)
@@ -196,7 +209,7 @@ class Adam(Optimizer):
         scratch += Adam.EPSILON
         np.divide(m, scratch, out=scratch)
         scratch *= rate
-        w -= scratch
+        np.subtract(w, scratch, out=new)
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {

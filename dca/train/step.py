@@ -41,21 +41,23 @@ class GradientStep:
         self._gradient = tf.function(self._gradient_graph, input_signature=[rows, scale], autograph=False)
         self._losses = tf.function(self._loss_graph, input_signature=[rows, scale], autograph=False)
 
-    def __call__(self, batch: Vector) -> tuple[Vector, Losses]:
+    def __call__(self, batch: Vector, out: Vector | None = None) -> tuple[Vector, Losses]:
         """Gradient of the batch's mean loss.
 
         Parameters
         ----------
         batch : float32 array (B, T)
             B ≥ 1.
+        out : float32 array (P,), optional
+            Where to put the gradient.
 
         Returns
         -------
         gradient : float32 array (P,)
-            A new array, in the order of `dca.train.flat.get_flat`.
+            `out` or a new array, in the order of `dca.train.flat.get_flat`.
         losses : Losses
         """
-        gradient = np.empty(self._size, np.float32)
+        gradient = np.empty(self._size, np.float32) if out is None else out
         sums = np.zeros(2)
         for i, part in enumerate(self._parts(batch)):
             flat, *losses = self._gradient(part, np.float32(1 / len(batch)))

@@ -67,8 +67,11 @@ class Workload(Protocol):
         """Set the parameters; the vector, float32 (P,), may change after the call."""
         ...
 
-    def gradient(self, batch: Any) -> tuple[Vector, Losses]:
-        """Gradient of the mean loss over a batch, in a new array, float32 (P,), and that loss."""
+    def gradient(self, batch: Any, out: Vector | None = None) -> tuple[Vector, Losses]:
+        """Gradient of the mean loss over a batch, float32 (P,), and that loss.
+
+        It is in `out`, where that spares a copy, or in a new array.
+        """
         ...
 
     def warm_up(self) -> None:

@@ -151,10 +151,9 @@ class Office:
     """A service in a thread, with this test as its supervisor and its agents."""
 
     def __init__(self, first=True, **options) -> None:
-        self.weights = np.zeros(P, np.float32)
         self.supervisor, there = Channel.pair()
         self.copies = np.zeros((2, P), np.float32)
-        self.service = Service(make_server(weights=self.weights, **options), there, self.copies, first)
+        self.service = Service(make_server(**options), there, self.copies, first)
         self.thread = threading.Thread(target=self.service.run)
         self.thread.start()
 
@@ -167,6 +166,13 @@ class Office:
         )
         there.close()
         return Agent(channel, *(vector.array for vector in vectors))
+
+    @property
+    def weights(self) -> np.ndarray:
+        """As a checkpoint would have them."""
+        self.supervisor.send({"kind": "snapshot", "final": False})
+        self.told("snapshot")
+        return self.copies[0].copy()
 
     def told(self, kind: str) -> dict:
         """The next message of a kind to the supervisor."""
@@ -212,6 +218,36 @@ def test_a_pull_contains_the_own_push(office):
     second.push(gradients(1)[0], header(1, 4))
     assert first.push(gradients(1)[0], header(5, 4, finite=0)) == Pull(5, 0)
     np.testing.assert_array_equal(first.pulled.payload, second.pulled.payload)
+
+
+@pytest.mark.timeout(60)
+@settings(deadline=None, max_examples=30)
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["push", "fetch", "both", "lost"])), max_size=20)
+)
+def test_what_an_agent_was_given_changes_only_by_its_own_wish(wishes):
+    office, expected = Office(workers=3), make_adagrad()
+    try:
+        agents = [office.agent(worker) for worker in range(3)]
+        given = [np.zeros(P, np.float32)] * 3
+        for gradient, (worker, wish) in zip(gradients(len(wishes)), wishes, strict=True):
+            agent, push = agents[worker], header(1, expected.updates)
+            if wish == "lost":  # The newest weights may be in its memory.
+                agent.channel.close()
+                agents[worker], given[worker] = office.agent(worker), np.zeros(P, np.float32)
+                continue
+            if wish != "fetch":
+                expected.apply(gradient)
+            version = agent.fetch() if wish == "fetch" else agent.push(gradient, push, fetch=wish == "both")
+            if wish != "push":
+                assert version.version == expected.updates
+                given[worker] = expected.weights.copy()
+            for other, own in zip(agents, given, strict=True):
+                np.testing.assert_array_equal(other.pulled.payload, own)
+        np.testing.assert_array_equal(office.weights, expected.weights)
+    finally:
+        office.supervisor.close()
+        office.thread.join(10)
 
 
 @pytest.mark.timeout(60)

@@ -101,6 +101,8 @@ class Agents:
             self.expected = ["push"] * push + ["fetch"] * fetch
         assert self.expected.pop(0) == kind
 
+    room = np.zeros(P, np.float32)
+
     def open(self) -> None:
         self._next("open")
 
@@ -122,7 +124,7 @@ def play(agents, batches, gradient=None, **options) -> list[float]:
     """Let a worker work; the weights that each of its gradients was computed from."""
     weights, seen = [0.0], []
 
-    def compute(batch):
+    def compute(batch, _):
         seen.append(weights[0])
         return np.ones(P, np.float32) if gradient is None else gradient(batch), Losses.of(1, 1)
 
@@ -163,7 +165,7 @@ def test_the_share_of_time_that_went_into_waiting_for_rows(monkeypatch, n_push, 
     agents = Agents(n_push, n_push)
     exchange = Exchange(agents, lambda _: None, TrainSettings(n_push=n_push, n_fetch=n_push), 0)
     batches = ((0, take(wait, np.ones((2, 5), np.float32))) for wait in (1, 0, 3, 0, 0, 0))
-    work(exchange, lambda _: take(1, (np.ones(P, np.float32), Losses.of(1, 1))), batches)
+    work(exchange, lambda *_: take(1, (np.ones(P, np.float32), Losses.of(1, 1))), batches)
     # The worker looks one batch ahead to know the last: it waits for the third before it computes the second.
     expected = {1: [0.5, 0.75, 0, 0, 0, 0], 3: [4 / 7, 0]}[n_push]
     assert [push.stall for push in agents.pushes] == pytest.approx(expected)
@@ -195,6 +197,39 @@ class World:
     def receive(self, name, size) -> np.ndarray:
         assert len(self.ready) == size
         return self.ready
+
+
+@pytest.mark.parametrize(
+    ("options", "offered"), [({}, True), ({"overlap": True}, False), ({"n_push": 2}, False)]
+)
+def test_room_is_offered_where_nothing_else_needs_it(options, offered):
+    agents, seen = Agents(options.get("n_push", 1), 1), []
+
+    def compute(batch, out):
+        seen.append(out is agents.room)
+        gradient = np.empty(P, np.float32) if out is None else out
+        gradient[:] = batch[0, 0]
+        return gradient, Losses.of(1, 1)
+
+    exchange = Exchange(agents, lambda _: None, TrainSettings(**options), 0)
+    work(exchange, compute, [(0, np.full((2, 5), i, np.float32)) for i in range(4)])
+    assert seen == [offered] * 4
+    assert [gradient[0] for gradient in agents.gradients] == (
+        [0.5, 2.5] if "n_push" in options else [0, 1, 2, 3]
+    )
+
+
+@pytest.mark.parametrize(
+    ("servers", "compression", "there"), [(1, "none", True), (2, "none", False), (1, "float16", False)]
+)
+def test_what_is_put_into_the_room_is_sent(servers, compression, there):
+    world = World()
+    wire = Wire(world, 11, servers, compression)
+    assert (wire.room is not None) == there
+    if there:
+        wire.room[:] = np.arange(11)
+        wire.push(wire.room, Push(*range(len(Push._fields))), [0.0])
+        np.testing.assert_array_equal(world.sent[:11], np.arange(11))
 
 
 @pytest.mark.parametrize("servers", [1, 3])

@@ -65,16 +65,28 @@ def test_threads_and_interruptions_change_no_bit(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_caller_s_buffers_are_changed_in_place_and_the_gradient_is_not(name):
-    memory = bytearray(4 * 6)
-    weights, gradient, copy = (
-        np.frombuffer(memory, np.float32),
-        np.ones(6, np.float32),
-        np.ones(6, np.float32),
-    )
-    OPTIMIZERS[name](weights, new_state(name, 6), 0.1, 0).apply(gradient, copy)
+    memory, gradient = bytearray(4 * 6), np.ones(6, np.float32)
+    OPTIMIZERS[name](np.frombuffer(memory, np.float32), new_state(name, 6), 0.1, 0).apply(gradient)
     assert (np.frombuffer(memory, np.float32) < 0).all()
     np.testing.assert_array_equal(gradient, 1)
-    np.testing.assert_array_equal(copy, weights)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("threads", [1, 3])
+def test_weights_may_move_with_every_update_and_those_before_stay(name, threads):
+    size = 300_000
+    gradients = np.random.default_rng(1).standard_normal((5, size)).astype(np.float32)
+    places = [np.full(size, np.nan, np.float32) for _ in range(2)]
+    still, moving = make(name, size), make(name, size, threads=threads)
+    start = moving.weights
+    for place, gradient in zip((places[0], places[1], None, start, places[0]), gradients, strict=True):
+        before, was = moving.weights, moving.weights.copy()
+        still.apply(gradient)
+        moving.apply(gradient, place)
+        assert moving.weights is (before if place is None else place)
+        if place is not None:
+            np.testing.assert_array_equal(before, was)
+        np.testing.assert_array_equal(moving.weights, still.weights)
 
 
 def test_gradients_in_16_bits_are_taken_as_they_are():

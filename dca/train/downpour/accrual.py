@@ -89,7 +89,8 @@ class Encoder:
         """Write the shares of a finite gradient to where they are sent from."""
         for share, payload in zip(shares, payloads, strict=True):
             if self._plain:
-                np.copyto(payload, gradient[share])
+                if payload is not gradient:
+                    np.copyto(payload, gradient[share])
                 continue
             own, error = gradient[share], self._error[share]
             for start in range(0, own.size, _BLOCK):

@@ -23,6 +23,11 @@ Vector = NDArray[np.float32]
 class Ways(Protocol):
     """What an exchange goes through: `dca.train.downpour.wire.Wire`."""
 
+    @property
+    def room(self) -> Vector | None:
+        """Memory that a gradient can be sent from without being copied."""
+        ...
+
     def open(self) -> None:
         """Wait for leave to begin."""
 
@@ -73,6 +78,14 @@ class Exchange:
         self._free = self._begin = self._end = self._computed = 0.0
         self._thread = ThreadPoolExecutor(1, "exchange") if settings.overlap else None
         self._running: Future[_Pulled] | None = None
+
+    @property
+    def room(self) -> Vector | None:
+        """Memory, float32 (P,), where the next gradient spares a copy; None if there is no such place.
+
+        With overlap the last gradient is still sent from it, and the mean of several has its own.
+        """
+        return self._wire.room if self._thread is None and self._settings.n_push == 1 else None
 
     def begin(self) -> bool:
         """Get the first weights; whether the servers say to stop."""

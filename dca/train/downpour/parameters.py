@@ -68,7 +68,7 @@ class ParameterServer:
         )
 
     def push(
-        self, worker: int, push: Push, gradient: NDArray[Any], copy_to: Vector | None = None
+        self, worker: int, push: Push, gradient: NDArray[Any], out: Vector | None = None
     ) -> dict[str, Any] | None:
         """Apply a gradient.
 
@@ -78,8 +78,8 @@ class ParameterServer:
         push : Push
         gradient : array (share,)
             Of any float type.
-        copy_to : float32 array (share,), optional
-            Gets the new weights if the gradient is applied.
+        out : float32 array (share,), optional
+            Gets the new weights, if the gradient is applied: see `Optimizer.apply`.
 
         Returns
         -------
@@ -98,7 +98,7 @@ class ParameterServer:
                 own.dropped += 1
             else:
                 rate = self.optimizer.rate
-                self.optimizer.apply(gradient, copy_to)
+                self.optimizer.apply(gradient, out)
                 row = self._count(worker, push, staleness, rate)
         own.done = own.done or bool(push.last)
         return row

@@ -52,6 +52,11 @@ class Service:
     A message is handled whole before the next, so a copy of the weights is always one version, and
     a fetch that follows a push contains it. Nothing is locked: an agent that dies leaves a closed channel.
 
+    A push that is to be answered with the new weights has them written to where that answer is sent from,
+    in place of a copy: they are *the* weights from then on. An agent only reads them there, and sends them
+    before its worker can push again, so nothing is written that another still sends. Without an answer
+    they are written to the server's own place.
+
     Parameters
     ----------
     server : ParameterServer
@@ -70,6 +75,7 @@ class Service:
     ) -> None:  # fmt: skip
         self._server, self._supervisor, self._copies = server, supervisor, copies
         self._first, self._dtype = first, dtype
+        self._own = server.optimizer.weights
         self._waiting: list[_Agent] = []
         self._selector = selectors.DefaultSelector()
         self._selector.register(supervisor, selectors.EVENT_READ, None)
@@ -138,10 +144,10 @@ class Service:
         push = agent.pushed.header
         own = self._server.state.workers[agent.worker]
         before = own.rejected, own.dropped
-        copy_to = agent.pulled.payload if fetch else None
-        row = self._server.push(agent.worker, push, agent.pushed.payload, copy_to)
+        out = agent.pulled.payload if fetch else self._own
+        row = self._server.push(agent.worker, push, agent.pushed.payload, out)
         if fetch:
-            self._hand_out(agent, copied=row is not None)
+            self._hand_out(agent)
         else:
             self._answer(agent)
         # After the answer: the worker need not wait for the records.
@@ -151,10 +157,10 @@ class Service:
             counts = {"rejected": own.rejected, "dropped": own.dropped}
             self._tell("refused", worker=agent.worker, position=own.position, finite=push.finite, **counts)
 
-    def _hand_out(self, agent: _Agent, copied: bool = False) -> None:
-        stop = self._server.complete
-        if not copied:
-            agent.pulled.payload[:] = self._server.optimizer.weights
+    def _hand_out(self, agent: _Agent) -> None:
+        stop, weights = self._server.complete, self._server.optimizer.weights
+        if weights is not agent.pulled.payload:
+            agent.pulled.payload[:] = weights
         agent.pulled.header = Pull(self._server.state.updates, stop)
         if stop:
             self._server.state.workers[agent.worker].done = True

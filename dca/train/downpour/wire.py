@@ -44,6 +44,12 @@ class Wire:
         self._encoder = Encoder(length, dtype)
         self._weights = np.empty(length if servers > 1 else 0, np.float32)
 
+    @property
+    def room(self) -> Vector | None:
+        """Memory, float32 (P,), that a gradient is sent from; None where its parts are sent, or 16 bits."""
+        payload = self._pushes[0].payload
+        return payload if len(self._pushes) == 1 and payload.dtype == np.float32 else None
+
     def open(self) -> None:
         """Wait until the servers let this worker begin."""
         self._world.gate()
@@ -51,6 +57,7 @@ class Wire:
     def push(self, gradient: Vector | None, header: Push, versions: Sequence[float]) -> None:
         """Send a gradient, float32 (P,), and what is to be said about it, to every server.
 
+        It is copied, unless it is `room`.
         `versions` are those of their shares that it was computed from. None sends the header only.
         """
         if gradient is not None:

@@ -36,7 +36,7 @@ def mark_last(items: Iterable[Item]) -> Iterator[tuple[Item, bool]]:
 
 def work(
     exchange: Exchange,
-    gradient: Callable[[Any], tuple[Vector, Losses]],
+    gradient: Callable[[Any, Vector | None], tuple[Vector, Losses]],
     batches: Iterable[tuple[int, Any]],
 ) -> None:
     """Go through batches, as (epoch, rows), until they or the training are at their end.
@@ -47,7 +47,7 @@ def work(
     if not stop:
         for (epoch, batch), last in mark_last(batches):
             begin = time.time()
-            exchange.add(epoch, *gradient(batch), len(batch), begin)
+            exchange.add(epoch, *gradient(batch, exchange.room), len(batch), begin)
             if last:
                 break
             if stop := exchange.turn():
