@@ -21,7 +21,7 @@ COLUMNS = {
 
 def measure(results: Results) -> None:
     """Exchanges per second of all workers together."""
-    seconds, repeats = (2.0, 1) if results.quick else (4.0, 3)
+    seconds, repeats = (2.0, 1) if results.quick else (4.0, 5)
 
     def ours(workers: int, servers: int) -> float:
         periods, _ = run_paced(((0.0, seconds + 1),), downpour(workers, servers))
