@@ -46,7 +46,7 @@ types:  ## Static types
 	$(call step,mypy,mypy)
 
 unit:  ## The tests alone, fastest first
-	$(call step,pytest,python -m pytest -n $(CORES) --dist loadgroup $(PYTEST))
+	$(call step,pytest,python -m pytest -n $(CORES) --dist loadgroup --no-loadscope-reorder $(PYTEST))
 
 horovod:  ## Try again to build Horovod (MPI=1: with MPI, MPI=0: without)
 	@rm -f .venv/.horovod .venv/.horovod-mpi

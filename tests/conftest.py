@@ -37,7 +37,8 @@ RIGHTS = {
     "namespaces": lambda: not subprocess.run(MAKE_NAMESPACES, shell=True, capture_output=True).returncode,
     "slurm": lambda: os.getuid() == 0,
 }
-SLOW = ("workflow", "browser", "horovod", "real_data", "slurm")  # later ones start after the quick ones
+SLOW = ("workflow", "browser", "horovod", "real_data", "slurm")  # start after the quick ones
+LONGEST = ("slurm", "study", "processes")  # groups; the first of the slow ones, or others would wait for them
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -47,12 +48,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if concerned and not allowed():
             items[:] = [item for item in items if item not in concerned]
             config.hook.pytest_deselected(items=concerned)
-    items.sort(key=lambda item: sum(item.get_closest_marker(name) is not None for name in SLOW))
+    items.sort(key=_turn)
     for marker, (present, reason) in NEEDS.items():
         if not present():
             for item in items:
                 if item.get_closest_marker(marker):
                     item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _turn(item: pytest.Item) -> tuple[bool, int, int]:
+    """When a test's turn is: quick ones, then groups that take long, then the other slow ones."""
+    slow = sum(item.get_closest_marker(name) is not None for name in SLOW)
+    group = item.get_closest_marker("xdist_group")
+    long = slow and group is not None and group.args[0] in LONGEST
+    return slow > 0, LONGEST.index(group.args[0]) if long else len(LONGEST), slow
 
 
 @pytest.hookimpl(wrapper=True)
