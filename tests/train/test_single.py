@@ -80,7 +80,7 @@ def test_max_steps_counts_updates(job, tmp_path):
 def test_a_signal_saves_and_the_next_run_ends_at_the_same_bits(job, whole, monkeypatch, number):
     plain, calls = GradientStep.__call__, []
 
-    def interrupted(self, batch):
+    def interrupted(self, batch, out=None):
         calls.append(1)
         if len(calls) == 7:
             signal.raise_signal(number)
@@ -140,7 +140,7 @@ def test_a_finished_training_that_lost_its_model_is_not_trained_again(first_job,
 def test_a_bad_gradient_is_skipped_and_counted_and_many_end_the_training(job, monkeypatch):
     plain, calls = GradientStep.__call__, []
 
-    def sometimes(self, batch):
+    def sometimes(self, batch, out=None):
         gradient, losses = plain(self, batch)
         calls.append(1)
         return gradient * (np.nan if len(calls) == 3 else 1), losses
@@ -150,7 +150,7 @@ def test_a_bad_gradient_is_skipped_and_counted_and_many_end_the_training(job, mo
     assert (outcome.updates, outcome.rejected, outcome.samples) == (23, 1, 240)
     assert np.isfinite(outcome.weights).all()
 
-    def always(self, batch):
+    def always(self, batch, out=None):
         gradient, losses = plain(self, batch)
         return gradient * np.nan, losses
 

@@ -64,6 +64,15 @@ def test_gradients_are_new_arrays_and_batch_sizes_make_no_new_graph(tiny, batch)
     assert step._gradient.experimental_get_tracing_count() == 1
 
 
+@pytest.mark.parametrize("micro_batch", [2, 512])
+def test_a_gradient_is_put_where_it_is_wanted(tiny, batch, micro_batch):
+    step = GradientStep(build(tiny), tiny.penalty, micro_batch)
+    place = np.full(step(batch)[0].shape, np.nan, np.float32)
+    gradient, _ = step(batch, place)
+    assert gradient is place
+    np.testing.assert_array_equal(place, step(batch)[0])
+
+
 def test_an_empty_batch_is_refused(tiny):
     with pytest.raises(ValueError, match="at least one row"):
         GradientStep(build(tiny), 0.0)(np.empty((0, 40), np.float32))
