@@ -38,7 +38,8 @@ RIGHTS = {
     "slurm": lambda: os.getuid() == 0,
 }
 SLOW = ("workflow", "browser", "horovod", "real_data", "slurm")  # start after the quick ones
-LONGEST = ("slurm", "study", "processes")  # groups; the first of the slow ones, or others would wait for them
+BESIDE = "slurm"  # this group waits more than it computes: it begins first, and quick ones run beside it
+LONGEST = ("study", "processes")  # groups; the first of the slow ones, or the end would be waiting for them
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -56,12 +57,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                     item.add_marker(pytest.mark.skip(reason=reason))
 
 
-def _turn(item: pytest.Item) -> tuple[bool, int, int]:
+def _turn(item: pytest.Item) -> tuple[int, int]:
     """When a test's turn is: quick ones, then groups that take long, then the other slow ones."""
     slow = sum(item.get_closest_marker(name) is not None for name in SLOW)
-    group = item.get_closest_marker("xdist_group")
-    long = slow and group is not None and group.args[0] in LONGEST
-    return slow > 0, LONGEST.index(group.args[0]) if long else len(LONGEST), slow
+    mark = item.get_closest_marker("xdist_group")
+    group = mark.args[0] if mark else None
+    if group in LONGEST:
+        return 2, LONGEST.index(group)
+    return (0, 0) if group == BESIDE else (3 if slow else 1, slow)
 
 
 @pytest.hookimpl(wrapper=True)

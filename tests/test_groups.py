@@ -26,3 +26,13 @@ def test_a_group_runs_in_one_process(tmp_path):
     assert done.returncode == 0, done.stdout
     workers = (tmp_path / "workers").read_text().split()
     assert len(workers) == 6 and len(set(workers)) == 1
+
+
+def test_no_slow_test_begins_before_a_quick_one(request):
+    groups = [item.get_closest_marker("xdist_group") for item in request.session.items]
+    slow = [
+        item.get_closest_marker("workflow") is not None and (group is None or group.args[0] != "slurm")
+        for item, group in zip(request.session.items, groups, strict=True)
+    ]
+    own = request.session.items.index(request.node)
+    assert not any(slow[: own + 1])

@@ -196,9 +196,10 @@ def _update_seconds(seconds: float) -> float:
     random = np.random.default_rng(0)
     weights, gradient = random.standard_normal((2, PAPER_PARAMETERS), np.float32)
     optimizer = OPTIMIZERS["adagrad"](weights, new_state("adagrad", weights.size), 0.01, 0)
-    copy, times = np.empty_like(weights), []
+    place, times = np.empty_like(weights), []
     end = time.perf_counter() + seconds
     while (begin := time.perf_counter()) < end:
-        optimizer.apply(gradient, copy)
+        optimizer.apply(gradient, place)
         times.append(time.perf_counter() - begin)
+        weights, place = place, weights  # as with several workers: each has its place
     return float(np.median(times))

@@ -83,9 +83,8 @@ class Shard:
         if not self.path.is_file():
             raise ShardError(path, "does not exist", "run `signals` for this run first")
         try:
-            # Shards are never changed after their rename, so a lock would only fail on NFS. A cache of chunks
-            # would be one copy more of what is read once and not compressed.
-            self._file = h5py.File(self.path, "r", locking=False, rdcc_nbytes=0)
+            # Shards are never changed after their rename, so a lock would only fail on NFS.
+            self._file = h5py.File(self.path, "r", locking=False, rdcc_nbytes=4 * CHUNK_BYTES)
         except PermissionError as error:
             raise ShardError(path, "may not be read", "change its permissions") from error
         except OSError as error:
@@ -159,28 +158,8 @@ class Shard:
         """
         if not 0 <= start <= stop:
             raise ValueError(f"rows must satisfy 0 <= start <= stop. Received: {start}, {stop}")
-        out = np.empty((max(0, min(stop, self.n_voxels) - start), self.length), np.float32)
-        self.read_into(start, out)
-        return out
-
-    def read_into(self, start: int, out: np.ndarray) -> None:
-        """Read rows from `start` on, as many as there are places for.
-
-        Parameters
-        ----------
-        start : int
-        out : ndarray, float32, shape (rows, T), contiguous
-            With `start` + rows at most N.
-
-        Raises
-        ------
-        ShardError
-            If the rows cannot be read.
-        """
-        stop = start + len(out)
         try:
-            if len(out):
-                self._signals.read_direct(out, np.s_[start:stop])
+            return self._signals[start:stop].astype(np.float32, copy=False)
         except OSError as error:
             problem = f"rows {start} to {stop} cannot be read ({error})"
             raise ShardError(self.path, problem, _REMEDY) from error

@@ -19,6 +19,7 @@ from dca.train.ahead import read_ahead
 Rows = NDArray[np.float32]
 
 INTERLEAVE = 8  # shards that a batch draws from at least, where there are that many
+READ_BYTES = 2**20  # of one read; with at most 15 shards open, buffers stay under 16 MB
 
 
 class RowRange(NamedTuple):
@@ -148,15 +149,13 @@ class RowStream:
                 cursors: dict[int, _Cursor] = {}
                 skip = self._skipped(epoch) if epoch == first else 0
                 for pieces in islice(self._plan(epoch, sources), skip, None):
-                    own, at = list(self._own(pieces)), 0
-                    batch = np.empty((sum(piece.rows for piece in own), self.length), np.float32)
-                    for piece in own:
+                    rows = [np.empty((0, self.length), np.float32)]
+                    for piece in self._own(pieces):
                         if piece.source not in cursors:
                             cursor = _Cursor(sources[piece.source], self.length)
                             cursors[piece.source] = stack.enter_context(closing(cursor))
-                        cursors[piece.source].read(piece.position, batch[at : at + piece.rows])
-                        at += piece.rows
-                    yield epoch, batch
+                        rows += cursors[piece.source].read(piece.position, piece.rows)
+                    yield epoch, np.concatenate(rows)
                     for piece in pieces:
                         if piece.position + piece.rows == sources[piece.source].size:
                             finished = cursors.pop(piece.source, None)
@@ -213,7 +212,7 @@ class RowStream:
 
 
 class _Cursor:
-    """Reads one source in its order."""
+    """Reads one source in its order, a block at a time."""
 
     def __init__(self, source: _Source, length: int) -> None:
         self._source = source
@@ -221,13 +220,30 @@ class _Cursor:
         if self._shard.length != length:
             problem = f"has {self._shard.length} time points, the training {length}"
             raise ShardError(source.path, problem, "use runs of one length or `signals.length: crop`")
+        self._block_rows = max(1, READ_BYTES // (4 * length))
+        self._block, self._block_start = np.empty((0, length), np.float32), 0
 
-    def read(self, position: int, out: Rows) -> None:
-        """Read the rows from the `position`-th on straight into their places in a batch."""
-        at = 0
-        for start, stop in self._source.runs(position, len(out)):
-            self._shard.read_into(start, out[at : at + stop - start])
-            at += stop - start
+    def read(self, position: int, rows: int) -> list[Rows]:
+        parts = []
+        for start, stop in self._source.runs(position, rows):
+            while start < stop:
+                part = self._from_block(start, stop)
+                parts.append(part)
+                start += len(part)
+        return parts
+
+    def _from_block(self, start: int, stop: int) -> Rows:
+        """Rows from `start` on, up to `stop` or the end of the block at hand or the next one."""
+        inside = start - self._block_start
+        if not 0 <= inside < len(self._block):
+            # Blocks end at multiples of their size, so that each reads whole chunks of the file.
+            end = min((start // self._block_rows + 1) * self._block_rows, self._end(start))
+            self._block, self._block_start, inside = self._shard.read(start, end), start, 0
+        return self._block[inside : inside + stop - start]
+
+    def _end(self, row: int) -> int:
+        """Where the range ends that a row is in: what follows is not this source's."""
+        return next(stop for start, stop in self._source.spans if start <= row < stop)
 
     def close(self) -> None:
         self._shard.close()

@@ -88,6 +88,7 @@ class Optimizer:
         factors = self._factors()
         new = self.weights if out is None else out
         # Each thread takes the next block when it is done with one: none waits for one with less of a core.
+        # (The lock of the interpreter makes that safe.)
         starts = iter(range(0, gradient.size, _BLOCK))
         helped = [
             self._pool.submit(self._blocks, starts, gradient, new, factors)

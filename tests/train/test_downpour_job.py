@@ -41,7 +41,9 @@ def test_two_workers_train_and_the_record_is_whole(make_job, start, check_comple
 
 @pytest.mark.horovod
 @pytest.mark.parametrize(
-    "settings", [{}, {"servers": 3, "optimizer": "adam", "clip_norm": 5.0}], ids=["1 server", "3 servers"]
+    "settings",
+    [{"clip_norm": 2.0}, {"servers": 3, "optimizer": "adam", "clip_norm": 5.0}],
+    ids=["1 server", "3 servers"],
 )
 def test_one_worker_equals_single(make_job, start, tmp_path, settings):
     from dca.train import single

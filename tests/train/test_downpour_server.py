@@ -239,6 +239,10 @@ def test_what_an_agent_was_given_changes_only_by_its_own_wish(wishes):
             if wish != "fetch":
                 expected.apply(gradient)
             version = agent.fetch() if wish == "fetch" else agent.push(gradient, push, fetch=wish == "both")
+            if wish == "both":  # no copy: they are where they are sent from
+                kept, agent.pulled.payload[0] = agent.pulled.payload[0], 7.5
+                assert office.service._server.optimizer.weights[0] == 7.5
+                agent.pulled.payload[0] = kept
             if wish != "push":
                 assert version.version == expected.updates
                 given[worker] = expected.weights.copy()

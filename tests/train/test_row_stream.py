@@ -90,7 +90,8 @@ def test_a_stream_goes_on_where_a_checkpoint_left_it(shards, start):
     assert numbers(stream(ranges, epochs=3, start=start)) == whole[start:]
 
 
-def test_wrap_around_is_read_right(shards):
+def test_blocks_and_wrap_around_are_read_right(shards, monkeypatch):
+    monkeypatch.setattr("dca.train.data.READ_BYTES", 4 * LENGTH * 4)  # blocks of four rows
     ranges = [RowRange(r.path, 3, r.stop - 2) for r in shards([25, 31])]
     rows = [n for _, batch in numbers(stream(ranges)) for n in batch]
     assert sorted(rows) == [*range(3, 23), *range(28, 54)]

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -67,7 +68,8 @@ class Study:
         return {part.strip().removeprefix("results/") for line in outputs for part in line.split(",")}
 
     def interrupt(self, number: signal.Signals, once: str) -> None:
-        """Start the workflow, and send a signal to it when a file exists."""
+        """Start the workflow, and send a signal to it when a file is written."""
+        begin = time.time() - 0.01  # a file's time is that of the last tick of the clock
         process = subprocess.Popen(
             self.command("--rerun-incomplete"),
             cwd=self.folder,
@@ -76,7 +78,7 @@ class Study:
             start_new_session=True,
         )
         deadline = time.monotonic() + 300
-        while not list(self.folder.glob(once)):
+        while not self._written(once, begin):
             assert process.poll() is None, f"ended before {once} appeared"
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -84,7 +86,18 @@ class Study:
             process.kill()
         else:
             os.killpg(process.pid, number)
+            try:
+                process.wait(timeout=60)
+            except subprocess.TimeoutExpired:  # Snakemake can miss one, and its user presses the keys again.
+                os.killpg(process.pid, number)
         process.wait(timeout=120)
+
+    def _written(self, pattern: str, since: float) -> bool:
+        for path in self.folder.glob(pattern):
+            with suppress(FileNotFoundError):  # a checkpoint makes place for the next
+                if path.stat().st_mtime >= since:
+                    return True
+        return False
 
 
 @pytest.fixture(scope="session")
