@@ -4,8 +4,10 @@ import functools
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -40,6 +42,13 @@ RIGHTS = {
 SLOW = ("workflow", "browser", "horovod", "real_data", "slurm")  # start after the quick ones
 BESIDE = "slurm"  # this group waits more than it computes: it begins first, and quick ones run beside it
 LONGEST = ("study", "processes")  # groups; the first of the slow ones, or the end would be waiting for them
+
+
+def pytest_configure() -> None:
+    """Let SIGINT do what it does: a shell that starts tests in the background has all below it ignore it."""
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if in_main_thread and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

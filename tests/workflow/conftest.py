@@ -67,9 +67,9 @@ class Study:
         outputs = [line.removeprefix("output:") for line in lines if line.startswith("output:")]
         return {part.strip().removeprefix("results/") for line in outputs for part in line.split(",")}
 
-    def interrupt(self, number: signal.Signals, once: str) -> None:
-        """Start the workflow, and send a signal to it when a file is written."""
-        begin = time.time() - 0.01  # a file's time is that of the last tick of the clock
+    def interrupt(self, number: signal.Signals, once: str, anew: bool = False) -> None:
+        """Start the workflow, and send a signal to it when a file is there, or is written anew."""
+        begin = time.time() - 0.01 if anew else 0  # a file's time is that of the last tick of the clock
         process = subprocess.Popen(
             self.command("--rerun-incomplete"),
             cwd=self.folder,
@@ -86,10 +86,6 @@ class Study:
             process.kill()
         else:
             os.killpg(process.pid, number)
-            try:
-                process.wait(timeout=60)
-            except subprocess.TimeoutExpired:  # Snakemake can miss one, and its user presses the keys again.
-                os.killpg(process.pid, number)
         process.wait(timeout=120)
 
     def _written(self, pattern: str, since: float) -> bool:

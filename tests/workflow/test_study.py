@@ -440,13 +440,13 @@ def test_a_study_that_is_interrupted_again_and_again_is_finished_by_one_more_cal
     other = new_study()
     # The simulated input is the longest part and the same: take it over.
     shutil.copytree(study.results / "demo", other.results / "demo")
-    for number, once in (
-        (signal.SIGINT, "results/preprocess/*/motion.tsv"),
-        (signal.SIGKILL, "results/signals/*.h5"),
-        (signal.SIGINT, "results/train/checkpoints/step-*.npz"),
-        (signal.SIGKILL, "results/train/checkpoints/step-*.npz"),
+    for number, once, anew in (
+        (signal.SIGINT, "results/preprocess/*/motion.tsv", True),
+        (signal.SIGKILL, "results/signals/*.h5", False),
+        (signal.SIGINT, "results/train/checkpoints/step-*.npz", True),
+        (signal.SIGKILL, "results/train/checkpoints/step-*.npz", True),
     ):
-        other.interrupt(number, once)
+        other.interrupt(number, once, anew)
         other.snakemake("--unlock")
     other.snakemake("--rerun-incomplete")
     assert other.files() == study.complete
