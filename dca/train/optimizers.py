@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
@@ -14,7 +15,7 @@ Vector = NDArray[np.float32]
 _BLOCK = 131_072  # elements: small enough for a core's caches, large enough for NumPy's calls not to count
 
 
-class Optimizer:
+class Optimizer(ABC):
     """Updates weights block by block, in several threads.
 
     The learning rate rises linearly over the first `ramp_steps` updates.
@@ -62,8 +63,8 @@ class Optimizer:
                 )
         self.learning_rate, self.ramp_steps = float(learning_rate), int(ramp_steps)
         self.updates = updates
-        self._pool = ThreadPoolExecutor(threads - 1, "update") if threads > 1 else None
         self._helpers = threads - 1
+        self._pool = ThreadPoolExecutor(max(1, self._helpers), "update")  # threads start when they are needed
 
     @property
     def rate(self) -> float:
@@ -91,9 +92,8 @@ class Optimizer:
         # (The lock of the interpreter makes that safe.)
         starts = iter(range(0, gradient.size, _BLOCK))
         helped = [
-            self._pool.submit(self._blocks, starts, gradient, new, factors)
-            for _ in range(self._helpers) if self._pool
-        ]  # fmt: skip
+            self._pool.submit(self._blocks, starts, gradient, new, factors) for _ in range(self._helpers)
+        ]
         self._blocks(starts, gradient, new, factors)
         for help_ in helped:
             help_.result()
@@ -107,21 +107,20 @@ class Optimizer:
         for start in starts:
             block = slice(start, start + _BLOCK)
             g, w = gradient[block], self.weights[block]
-            size = g.size
             if g.dtype != np.float32:
-                converted[:size] = g
-                g = converted[:size]
+                converted[: w.size] = g
+                g = converted[: w.size]
             state = (vector[block] for vector in self.state.values())
-            self._block(new[block], w, g, scratch[:size], *state, *factors)
+            self._block(new[block], w, g, scratch[: w.size], *state, *factors)
 
     def _factors(self) -> tuple[np.float32, ...]:
         """Numbers that are the same for all parameters in the next update; the rate first."""
         return (np.float32(self.rate),)
 
     @staticmethod
+    @abstractmethod
     def _block(new: Vector, w: Vector, g: Vector, scratch: Vector, *rest: Any) -> None:
         """Update one block, with its state vectors and the factors; without new arrays. `new` may be `w`."""
-        raise NotImplementedError
 
 
 class SGD(Optimizer):
