@@ -5,6 +5,7 @@ Trainings are held up by stopping their workers, so that the tests wait and do n
 
 import json
 import os
+import signal
 
 import psutil
 import pytest
@@ -156,8 +157,6 @@ def test_snakemake_is_killed_and_resumed(training):
     process = training.start("train")
     wait_for_checkpoint(training, process)
     hold(training)
-    refused = training.start("train", command=("dca.cli", "resume", "--"))
-    assert refused.wait(300) == 1 and "a snakemake is at work here" in training.output
     process.kill()  # alone: its job lives on
     process.wait()
     assert len(training.jobs()) == 1
@@ -179,6 +178,16 @@ def test_resuming_can_wait_for_what_is_under_way(new_study, study):
     assert other.lab.job(job)["JobState"] == "COMPLETED"
     assert set(other.submitted()) <= {job}  # the killed one may not have come to say so
     assert len(list(other.results.glob("features/*.h5"))) == 2 and other.nothing_is_left()
+
+
+def test_resuming_refuses_a_second_snakemake(training):
+    process = training.start("train")
+    wait_for_checkpoint(training, process)
+    second = training.start("train", command=("dca.cli", "resume", "--"))
+    assert second.wait(300) == 1 and "a snakemake is at work here" in training.output
+    os.kill(process.pid, signal.SIGINT)
+    process.wait(300)
+    training.lab.wait(lambda: not training.jobs(), "an empty queue")
 
 
 def test_a_training_on_a_lost_node_goes_on_on_another(training):

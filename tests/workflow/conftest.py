@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -67,9 +66,8 @@ class Study:
         outputs = [line.removeprefix("output:") for line in lines if line.startswith("output:")]
         return {part.strip().removeprefix("results/") for line in outputs for part in line.split(",")}
 
-    def interrupt(self, number: signal.Signals, once: str, anew: bool = False) -> None:
-        """Start the workflow, and send a signal to it when a file is there, or is written anew."""
-        begin = time.time() - 0.01 if anew else 0  # a file's time is that of the last tick of the clock
+    def interrupt(self, number: signal.Signals, once: str) -> None:
+        """Start the workflow, and send a signal to it when a file exists."""
         process = subprocess.Popen(
             self.command("--rerun-incomplete"),
             cwd=self.folder,
@@ -78,7 +76,7 @@ class Study:
             start_new_session=True,
         )
         deadline = time.monotonic() + 300
-        while not self._written(once, begin):
+        while not list(self.folder.glob(once)):
             assert process.poll() is None, f"ended before {once} appeared"
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -87,13 +85,6 @@ class Study:
         else:
             os.killpg(process.pid, number)
         process.wait(timeout=120)
-
-    def _written(self, pattern: str, since: float) -> bool:
-        for path in self.folder.glob(pattern):
-            with suppress(FileNotFoundError):  # a checkpoint makes place for the next
-                if path.stat().st_mtime >= since:
-                    return True
-        return False
 
 
 @pytest.fixture(scope="session")

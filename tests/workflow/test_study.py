@@ -436,18 +436,21 @@ def test_a_results_folder_that_cannot_be_made_gets_one_clear_line(new_study):
     assert done.returncode != 0 and "cannot be written" in done.stdout + done.stderr
 
 
-def test_a_study_that_is_interrupted_again_and_again_is_finished_by_one_more_call(study, new_study):
+@pytest.mark.parametrize(
+    ("number", "once"),
+    [
+        (signal.SIGINT, "results/preprocess/*/motion.tsv"),
+        (signal.SIGKILL, "results/signals/*.h5"),
+        (signal.SIGINT, "results/train/checkpoints/step-*.npz"),
+        (signal.SIGKILL, "results/train/checkpoints/step-*.npz"),
+    ],
+)
+def test_an_interrupted_study_is_finished_by_one_more_call(study, new_study, number, once):
     other = new_study()
     # The simulated input is the longest part and the same: take it over.
     shutil.copytree(study.results / "demo", other.results / "demo")
-    for number, once, anew in (
-        (signal.SIGINT, "results/preprocess/*/motion.tsv", True),
-        (signal.SIGKILL, "results/signals/*.h5", False),
-        (signal.SIGINT, "results/train/checkpoints/step-*.npz", True),
-        (signal.SIGKILL, "results/train/checkpoints/step-*.npz", True),
-    ):
-        other.interrupt(number, once, anew)
-        other.snakemake("--unlock")
+    other.interrupt(number, once)
+    other.snakemake("--unlock")
     other.snakemake("--rerun-incomplete")
     assert other.files() == study.complete
     for pattern in DETERMINISTIC[1:]:
