@@ -67,7 +67,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _turn(item: pytest.Item) -> tuple[int, int]:
-    """When a test's turn is: quick ones, then groups that take long, then the other slow ones."""
+    """When a test's turn is: what waits, quick ones, groups that take long, then the other slow ones."""
     slow = sum(item.get_closest_marker(name) is not None for name in SLOW)
     mark = item.get_closest_marker("xdist_group")
     group = mark.args[0] if mark else None
