@@ -65,7 +65,7 @@ def test_the_rows_of_a_worker_that_is_lost_for_good_go_to_the_others(make_job, s
 
 
 def test_a_worker_that_stands_still_holds_up_nobody(make_job, start, check_complete):
-    job = make_job(epochs=40, checkpoint_s=0.1, overlap=True, warmup_steps=10)
+    job = make_job(epochs=30, checkpoint_s=0.1, overlap=True, warmup_steps=10)
     running = start(job)
     running.wait_for_update(20)
     running.kill("worker 0", signal.SIGSTOP)
@@ -81,7 +81,7 @@ def test_a_worker_that_stands_still_holds_up_nobody(make_job, start, check_compl
 
 @pytest.mark.parametrize("servers", [1, 2])
 def test_whatever_ends_a_job_a_rerun_completes_it(make_job, start, check_complete, servers):
-    job = make_job(epochs=25, checkpoint_s=0.1, servers=servers)
+    job = make_job(epochs=20, checkpoint_s=0.1, servers=servers)
     running = start(job)
     running.wait_for_update(20)
     begin = time.monotonic()
@@ -183,7 +183,7 @@ def test_a_full_disk_ends_the_job_and_a_rerun_completes_it(make_job, start, chec
     if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("only root can make a small disk here")
     try:
-        job = replace(make_job(epochs=25, checkpoint_s=0.1), folder=disk / "out")
+        job = replace(make_job(epochs=15, checkpoint_s=0.1), folder=disk / "out")
         running = start(job)
         running.wait_for_update(20)
         with open(disk / "filler", "wb", buffering=0) as filler:
@@ -202,7 +202,7 @@ def test_a_full_disk_ends_the_job_and_a_rerun_completes_it(make_job, start, chec
 
 
 def test_a_checkpoint_of_another_training_is_not_used(make_job, start, check_complete):
-    job = make_job(epochs=25, checkpoint_s=0.1)
+    job = make_job(epochs=15, checkpoint_s=0.1)
     running = start(job)
     running.wait_for_update(20)
     running.kill("job", signal.SIGTERM)

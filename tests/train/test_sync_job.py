@@ -44,7 +44,7 @@ def test_workers_in_step_equal_one_process_with_all_their_rows(make_job, start, 
 
 @pytest.mark.horovod
 def test_a_lost_worker_costs_what_came_after_the_checkpoint_and_a_signal_nothing(make_job, start, tmp_path):
-    job = make_job(mode="sync", epochs=40, checkpoint_s=0.1)
+    job = make_job(mode="sync", epochs=25, checkpoint_s=0.1)
     running = start(job)
     running.wait_for_update(20)
     assert running.members().keys() == {"job", "supervisor", "nursery", "worker 0", "worker 1"}
