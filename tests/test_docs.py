@@ -6,9 +6,18 @@ import pytest
 
 from dca.config import ROOT
 
-GPU = (
-    "backend precision batch step_ms from_host_ms encode_ms series_per_s tflops product_tflops gradient_error"
-).split()
+GPU = [
+    "backend",
+    "precision",
+    "batch",
+    "step_ms",
+    "from_host_ms",
+    "encode_ms",
+    "series_per_s",
+    "tflops",
+    "product_tflops",
+    "gradient_error",
+]
 
 
 @pytest.mark.parametrize(
