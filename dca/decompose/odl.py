@@ -9,9 +9,10 @@ which SPAMS calls ``mode=2`` (``PENALTY``).
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import spams
@@ -106,13 +107,14 @@ class Learner:
     """
 
     def __init__(self, initial: np.ndarray, lam: float, batch_size: int, threads: int = 1) -> None:
-        self._dictionary, self._model, self.iterations = initial, None, 0
+        self._dictionary, self.iterations = initial, 0
+        self._model: dict[str, Any] | None = None
         self._lam, self._batch_size, self._threads = lam, batch_size, threads
 
     def feed(self, X: np.ndarray, iterations: int) -> None:
         """Learn from columns, float32, shape (L, n), Fortran order, in so many mini-batches."""
         with _fixed_threads(self._threads):
-            self._dictionary, self._model = spams.trainDL(
+            self._dictionary, model = spams.trainDL(
                 X,
                 return_model=True,
                 model=self._model,
@@ -125,12 +127,28 @@ class Learner:
                 numThreads=self._threads,
                 verbose=False,
             )
+        self._model = _owned(model)
         self.iterations += iterations
 
     @property
     def dictionary(self) -> np.ndarray:
         """Atoms of unit norm so far, float32, shape (L, K); those that no column came to use are zero."""
         return unit(self._dictionary)
+
+
+def _owned(model: dict[str, Any]) -> dict[str, Any]:
+    """Copy the sums A and B of SPAMS, and free its own.
+
+    It hands them out without an owner, so that nobody else would: a stream of columns, with one call for each
+    chunk, would lose (K + L) K numbers a call. The dictionary, of the same allocator, is NumPy's to free.
+    """
+    kept = dict(model)
+    for name in ("A", "B"):
+        given = model[name]
+        kept[name] = given.copy(order="F")
+        if not given.flags.owndata and given.base is None:
+            ctypes.CDLL(None).free(ctypes.c_void_p(given.ctypes.data))
+    return kept
 
 
 def restore_dead(dictionary: np.ndarray, initial: np.ndarray) -> int:

@@ -1,4 +1,5 @@
 import numpy as np
+import psutil
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -184,3 +185,15 @@ def test_lambda_scales_with_the_columns():
     np.testing.assert_allclose(eight.matrix.toarray(), 8 * one.matrix.toarray(), rtol=1e-4, atol=1e-5)
     assert eight.objective == pytest.approx(64 * one.objective, rel=1e-5)
     assert eight.r2 == pytest.approx(one.r2, abs=1e-6)
+
+
+def test_memory_does_not_grow_with_the_chunks():
+    X = unit_columns(0, 1000, 64)
+    learner = odl.Learner(unit_columns(1, 1000, 1000), 0.3, 64)
+    process, sums_mb = psutil.Process(), 2 * 4 * 1000 * 1000 / 2**20
+    for _ in range(3):
+        learner.feed(X, 1)
+    before = process.memory_info().rss
+    for _ in range(12):
+        learner.feed(X, 1)
+    assert (process.memory_info().rss - before) / 2**20 < 4 * sums_mb  # of 12 that could be lost
