@@ -31,6 +31,7 @@ GPU = [
         ("scale_encoding", "scale", None),
         ("scale_dag", "scale", None),
         ("scale_projection", "scale", None),
+        ("study_memory", "scale", None),
     ],
 )
 def test_tables_of_the_docs_are_those_of_the_benchmarks(name, page, columns):
