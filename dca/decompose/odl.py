@@ -140,15 +140,21 @@ def _owned(model: dict[str, Any]) -> dict[str, Any]:
     """Copy the sums A and B of SPAMS, and free its own.
 
     It hands them out without an owner, so that nobody else would: a stream of columns, with one call for each
-    chunk, would lose (K + L) K numbers a call. The dictionary, of the same allocator, is NumPy's to free.
+    chunk, would lose (K + L) K numbers a call. C++ made them with ``new[]``; ``delete[]`` is what fits.
     """
     kept = dict(model)
     for name in ("A", "B"):
         given = model[name]
         kept[name] = given.copy(order="F")
         if not given.flags.owndata and given.base is None:
-            ctypes.CDLL(None).free(ctypes.c_void_p(given.ctypes.data))
+            _delete_array(given.ctypes.data)
     return kept
+
+
+def _delete_array(address: int) -> None:
+    delete = ctypes.CDLL("libstdc++.so.6")["_ZdaPv"]  # the one that SPAMS has loaded
+    delete.argtypes, delete.restype = [ctypes.c_void_p], None
+    delete(address)
 
 
 def restore_dead(dictionary: np.ndarray, initial: np.ndarray) -> int:
