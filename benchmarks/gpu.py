@@ -16,6 +16,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import types
 from collections.abc import Callable
@@ -214,7 +215,7 @@ def card() -> str:
     query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
     try:
         return subprocess.run(query, capture_output=True, text=True, check=True).stdout.strip()
-    except OSError:
+    except (OSError, subprocess.SubprocessError):
         return "none"
 
 
@@ -275,19 +276,23 @@ def main() -> None:
     parser.add_argument("part", choices=["reference", "measure"])
     parser.add_argument("file", type=Path, help="the reference, .npz")
     parser.add_argument("backend", nargs="?", choices=["jax", "torch"], default="jax")
-    parser.add_argument("--quick", action="store_true", help="see whether it runs")
-    parser.add_argument("--results", type=Path, default=HERE / "results" / "gpu.tsv")
+    parser.add_argument(
+        "--quick", action="store_true", help="see whether it runs; the table goes to a temporary folder"
+    )
+    parser.add_argument("--results", type=Path, help="the table (benchmarks/results/gpu.tsv)")
     options = parser.parse_args()
     if options.part == "reference":
         reference(options.file)
         return
+    quick = Path(tempfile.gettempdir()) / "dca-gpu-quick.tsv"
+    out = options.results or (quick if options.quick else HERE / "results" / "gpu.tsv")
     table = pd.DataFrame(measure(options.file, options.backend, options.quick), columns=[*COLUMNS])
-    if options.results.exists():
-        kept = pd.read_csv(options.results, sep="\t")
+    if out.exists():
+        kept = pd.read_csv(out, sep="\t")
         table = pd.concat([kept[kept["backend"] != options.backend], table])
-    table.to_csv(options.results, sep="\t", index=False, float_format="%.4g")
+    table.to_csv(out, sep="\t", index=False, float_format="%.4g")
     sidecar = {name: {"Description": words} for name, words in COLUMNS.items()}
-    options.results.with_suffix(".json").write_text(json.dumps(sidecar, indent=2, ensure_ascii=False) + "\n")
+    out.with_suffix(".json").write_text(json.dumps(sidecar, indent=2, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

@@ -3,10 +3,10 @@
 python benchmarks/study_memory.py WORK [--subjects 2 8]
 
 Runs the demo's study with so many subjects, every way of decomposing included, in a folder of WORK each, and
-compares the most memory that a job of each rule took, as Snakemake measured it. A study that is there is
-gone on with. Columns: `rule`, by the names of results/benchmarks; `mb_few` and `mb_many`, the largest of its
-jobs; `runs`, by how many runs' in-mask series (`run_mb`) it grew. The last row is of the group
-dictionary alone, with as many runs as it says: those of the larger study, over and over.
+compares the most memory that a job of each rule took, as Snakemake sampled it (every 30 s in long jobs). A
+study that is there is gone on with. Columns: `rule`, by the names of results/benchmarks; `mb_few` and
+`mb_many`, the largest of its jobs; `runs`, by how many runs' in-mask series (`run_mb`) it grew. The last row
+is of the group dictionary alone, with as many runs as it says: those of the larger study, over and over.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import yaml
 
 from dca.config import ROOT
 from dca.files import read_tsv
+from dca.inputs import read_runs
 from dca.signals import Shard
 
 SETTINGS: dict[str, Any] = {
@@ -60,11 +61,14 @@ def run(folder: Path, subjects: int) -> dict[str, float]:
 
 
 def peaks(root: Path) -> dict[str, float]:
-    """MB of the largest job by rule: a folder of benchmarks, the ending of files that have one."""
+    """MB of the largest job by rule: the names of benchmarks without that of the run or the subject."""
+    runs = read_runs(root.parent / "inputs.tsv")
+    names = {run.run_id for run in runs} | {run.subject for run in runs}
     found: dict[str, float] = {}
     for path in sorted(root.rglob("*.tsv")):
-        rule = "/".join(path.relative_to(root).parts[:-1] or [path.stem])
-        rule += "".join(Path(path.stem).suffixes[-1:])
+        name, _, ending = path.stem.partition(".")
+        words = [*path.relative_to(root).parts[:-1], "" if name in names else name, ending]
+        rule = "/".join(filter(None, words))
         used = pd.to_numeric(read_tsv(path)["max_rss"], errors="coerce").max()
         found[rule] = max(found.get(rule, 0.0), used)
     return found

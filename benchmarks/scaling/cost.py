@@ -61,7 +61,7 @@ class Cluster(NamedTuple):
 
 CLUSTERS = (
     Cluster("GPUs, 25 Gb/s", (1.0, 0.5, 0.25, 0.1), 25e9 / 8),
-    # 1600 series through JAX, from and to the host, in float32 and in TF32: results/gpu.tsv.
+    # 1600 series in one pass through JAX, from and to the host, in float32 and in TF32: results/gpu.tsv.
     Cluster("H100, 400 Gb/s", (0.027, 0.0115), 400e9 / 8),
 )
 

@@ -144,7 +144,7 @@ def _model(table: pd.DataFrame) -> str:
     rows = pd.concat(chosen)
     rows = rows.assign(**{name: 1000 * rows[name] for name in ("exchange_s", "shared_s", "compute_s")})
     return markdown(rows, {
-        "cluster": ("", ""), "compute_s": ("c, ms", ".0f"), "servers": ("servers", ""),
+        "cluster": ("", ""), "compute_s": ("c, ms", ".4g"), "servers": ("servers", ""),
         "n": ("n_push = n_fetch", ""), "exchange_s": ("e, ms", ".1f"), "shared_s": ("d, ms", ".1f"),
         "saturated_from": ("servers limit from", ".1f"), "speedup": ("speed-up of 13", ".1f"),
     })  # fmt: skip
