@@ -21,8 +21,9 @@ import pandas as pd
 import yaml
 
 from dca.config import ROOT
-from dca.files import read_tsv
 from dca.inputs import read_runs
+from dca.report.costs import read_measures
+from dca.report.results import Folder
 from dca.signals import Shard
 
 SETTINGS: dict[str, Any] = {
@@ -57,20 +58,19 @@ def run(folder: Path, subjects: int) -> dict[str, float]:
     (folder / "my.yaml").write_text(yaml.safe_dump(settings))
     command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--configfile", "my.yaml"]
     subprocess.run([*command, "-c2", "--rerun-incomplete", "-q"], cwd=folder, check=True)
-    return peaks(folder / "results" / "benchmarks")
+    return peaks(folder / "results")
 
 
-def peaks(root: Path) -> dict[str, float]:
+def peaks(results: Path) -> dict[str, float]:
     """MB of the largest job by rule: the names of benchmarks without that of the run or the subject."""
-    runs = read_runs(root.parent / "inputs.tsv")
+    runs = read_runs(results / "inputs.tsv")
     names = {run.run_id for run in runs} | {run.subject for run in runs}
     found: dict[str, float] = {}
-    for path in sorted(root.rglob("*.tsv")):
+    for path, numbers in read_measures(Folder(results)):
         name, _, ending = path.stem.partition(".")
-        words = [*path.relative_to(root).parts[:-1], "" if name in names else name, ending]
+        words = [*path.parts[:-1], "" if name in names else name, ending]
         rule = "/".join(filter(None, words))
-        used = pd.to_numeric(read_tsv(path)["max_rss"], errors="coerce").max()
-        found[rule] = max(found.get(rule, 0.0), used)
+        found[rule] = max(found.get(rule, 0.0), numbers["max_rss"])
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,18 +34,29 @@ class Cost:
     memory_mb: float
 
 
-def read_costs(folder: Folder) -> list[Cost]:
-    """Read all benchmarks below ``benchmarks/`` but those of the report itself, in order of name."""
+def read_measures(folder: Folder) -> Iterator[tuple[Path, pd.Series]]:
+    """Read all of Snakemake's benchmarks, in order of name.
+
+    Yields
+    ------
+    Path and Series
+        The file, from ``benchmarks/`` on, and its ``s``, ``max_rss`` (MB) and ``cpu_time``; nan where a
+        job was too short to be measured.
+    """
     root = folder.root / "benchmarks"
-    rows = []
     for path in sorted(root.rglob("*.tsv")):
         name = path.relative_to(root)
-        if name.parts[0] == "report" or path.name.startswith("."):
+        if path.name.startswith("."):
             continue
         table = folder.table(f"benchmarks/{name}")
         if table is not None and {"s", "max_rss", "cpu_time"} <= set(table) and len(table):
-            numbers = table[["s", "max_rss", "cpu_time"]].apply(pd.to_numeric, errors="coerce")
-            rows.append({"step": _step(name), **numbers.iloc[-1]})
+            yield name, table[["s", "max_rss", "cpu_time"]].apply(pd.to_numeric, errors="coerce").iloc[-1]
+
+
+def read_costs(folder: Folder) -> list[Cost]:
+    """Sum up all benchmarks but those of the report itself, in order of name."""
+    measured = ((name, numbers) for name, numbers in read_measures(folder) if name.parts[0] != "report")
+    rows = [{"step": _step(name), **numbers} for name, numbers in measured]
     if not rows:
         return []
     grouped = pd.DataFrame(rows).groupby("step", sort=True)
