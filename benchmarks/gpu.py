@@ -67,26 +67,8 @@ def weigh(model: Any) -> None:
         variable.assign(values.astype(np.float32))
 
 
-def reference(path: Path) -> None:
-    """Save what DCA's step finds on this machine."""
-    from dca.model import Architecture
-    from dca.model.autoencoder import build
-    from dca.train.step import GradientStep
-
-    architecture = Architecture.from_config({}, LENGTH)
-    model = build(architecture)
-    weigh(model)
-    gradient, losses = GradientStep(model, architecture.penalty)(rows_of(REFERENCE_ROWS))
-    np.savez(path, gradient=gradient, loss=losses.total)
-
-
-def without_tensorflow(backend: str) -> tuple[Any, float]:
-    """DCA's model under another backend of Keras, and λ."""
-    os.environ["KERAS_BACKEND"] = backend
-    sys.path.insert(0, str(HERE.parent))
-    stand_in = types.ModuleType("dca.model.backend")
-    stand_in.keras = importlib.import_module("keras")  # type: ignore[attr-defined]
-    sys.modules[stand_in.__name__] = stand_in
+def weighed() -> tuple[Any, float]:
+    """DCA's model of the paper with these weights, and λ."""
     from dca.model import Architecture
     from dca.model.autoencoder import build
 
@@ -94,6 +76,23 @@ def without_tensorflow(backend: str) -> tuple[Any, float]:
     model = build(architecture)
     weigh(model)
     return model, architecture.penalty
+
+
+def reference(path: Path) -> None:
+    """Save what DCA's step finds on this machine."""
+    from dca.train.step import GradientStep
+
+    gradient, losses = GradientStep(*weighed())(rows_of(REFERENCE_ROWS))
+    np.savez(path, gradient=gradient, loss=losses.total)
+
+
+def without_tensorflow(backend: str) -> None:
+    """Have DCA's model run under another backend of Keras."""
+    os.environ["KERAS_BACKEND"] = backend
+    sys.path.insert(0, str(HERE.parent))
+    stand_in = types.ModuleType("dca.model.backend")
+    stand_in.keras = importlib.import_module("keras")  # type: ignore[attr-defined]
+    sys.modules[stand_in.__name__] = stand_in
 
 
 def loss_of(model: Any, penalty: float, rows: Any) -> Any:
@@ -238,10 +237,11 @@ def product_tflops(computer: Jax | Torch, side: int, repeats: int) -> float:
 
 def measure(path: Path, backend: str, quick: bool) -> list[dict[str, Any]]:
     """Rows of the table, for one backend."""
-    model, penalty = without_tensorflow(backend)
+    without_tensorflow(backend)
     import keras
     from scaling.step import flop_per_sample
 
+    model, penalty = weighed()
     kind = Jax if backend == "jax" else Torch
     known, rows = np.load(path), []
     side, repeats, batches = (256, 2, (8, 16)) if quick else (SIDE, REPEATS, BATCHES)
@@ -263,9 +263,11 @@ def measure(path: Path, backend: str, quick: bool) -> list[dict[str, Any]]:
                 "series_per_s": round(1000 * batch / found["from_host_ms"]),
                 "tflops": batch * flop_per_sample() / found["step_ms"] / 1e9,
             }
-            rows.append(
-                {"backend": backend, "precision": precision, "batch": batch, **found, **rates, **whole}
-            )
+            numbers = {
+                name: float(f"{value:.4g}") if isinstance(value, float) else value
+                for name, value in {**found, **rates, **whole}.items()
+            }
+            rows.append({"backend": backend, "precision": precision, "batch": batch, **numbers})
             print(json.dumps(rows[-1]), flush=True)
     return rows
 
@@ -287,12 +289,12 @@ def main() -> None:
     quick = Path(tempfile.gettempdir()) / "dca-gpu-quick.tsv"
     out = options.results or (quick if options.quick else HERE / "results" / "gpu.tsv")
     table = pd.DataFrame(measure(options.file, options.backend, options.quick), columns=[*COLUMNS])
+    from dca.files import read_tsv, write_tsv  # `measure` has made it importable where DCA is not installed
+
     if out.exists():
-        kept = pd.read_csv(out, sep="\t")
+        kept = read_tsv(out)
         table = pd.concat([kept[kept["backend"] != options.backend], table])
-    table.to_csv(out, sep="\t", index=False, float_format="%.4g")
-    sidecar = {name: {"Description": words} for name, words in COLUMNS.items()}
-    out.with_suffix(".json").write_text(json.dumps(sidecar, indent=2, ensure_ascii=False) + "\n")
+    write_tsv(out, table, COLUMNS)
 
 
 if __name__ == "__main__":

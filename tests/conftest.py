@@ -86,12 +86,23 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> pytes
     return report
 
 
-def load_helper(name: str) -> ModuleType:
-    """A module of this folder: pytest's import mode gives tests no way to import one."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+def load_module(path: Path) -> ModuleType:
+    """A file as a module: pytest's import mode gives tests no way to import one."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def load_helper(name: str) -> ModuleType:
+    """A module of this folder."""
+    return load_module(Path(__file__).with_name(f"{name}.py"))
+
+
+@pytest.fixture(scope="session")
+def load_benchmark() -> Callable[[str], ModuleType]:
+    """A script of benchmarks/ by its name."""
+    return lambda name: load_module(Path(__file__).parents[1] / "benchmarks" / f"{name}.py")
 
 
 @pytest.fixture
