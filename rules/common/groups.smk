@@ -29,7 +29,27 @@ def refuse_cycles(dag):
         raise WorkflowError(f"group {group.groupid} needs {job.rule.name}, which needs the group") from None
 
 
-DAG._check_groups = refuse_cycles
+def check_groups(dag):
+    """Look at all groups, once they are joined: for cycles, and for what their jobs need of one another."""
+    refuse_cycles(dag)
+    dag.needs_inside = {
+        job: sum(need in group.jobs for need in dag._dependencies[job]) for job, group in dag._group.items()
+    }
+
+
+def is_ready(dag, job):
+    """Whether a job, or a group with all of its jobs, waits for nothing else.
+
+    Snakemake asks this several times for every job of a group.
+    """
+    group = dag._group.get(job)
+    if group is None:
+        return dag._n_until_ready[job] == 0
+    return all(dag._n_until_ready[member] == dag.needs_inside[member] for member in group.jobs)
+
+
+DAG._check_groups = check_groups
+DAG._ready = is_ready
 DAG.validate_group = lambda dag, group: None  # the same for single groups, before they are joined
 
 

@@ -4,6 +4,16 @@
 from dca.preprocess import template
 
 CLUSTER = config["cluster"]
+IMAGE_MB = {}  # of images that are there: every resource of every job of a run asks
+
+
+def stored_mb(bold):
+    """Size of an image, gzipped; 0 of the demo's before it is simulated."""
+    if bold not in IMAGE_MB:
+        if (stored := remote.state(bold)[0]) <= 0:
+            return 0
+        IMAGE_MB[bold] = stored / 1e6 / (1 if bold.suffix == ".gz" else 4)
+    return IMAGE_MB[bold]
 
 
 def image_mb(wildcards, input):
@@ -11,9 +21,7 @@ def image_mb(wildcards, input):
     run = RUNS.get(wildcards.get("run_id"))
     if run is None:
         return input.size_mb
-    size = 0  # the demo's, before it is simulated
-    if (stored := remote.state(run.bold)[0]) > 0:
-        size = stored / 1e6 / (1 if run.bold.suffix == ".gz" else 4)
+    size = stored_mb(run.bold)
     if NORMALISED:  # to a grid that may have many more voxels than the image
         voxels = template.voxels(PLAN.voxel_mm(config["preprocess"]))
         size = max(size, voxels * run.volumes * 4 / 6 / 1e6)
