@@ -7,9 +7,9 @@ python benchmarks/dag.py plan WORK         dry runs in which there is nothing to
 python benchmarks/dag.py study 1200 WORK   all of it, with one subject more: rows of results/scale_dag.tsv
 
 Columns of the table: `subjects`, of one run each; `what`, the dry run: of nothing done, of all done, of all
-done and one subject added (train.freeze); `jobs` that it plans; `seconds` and `cpu_s`; `peak_mb`, the largest
-resident memory of a Snakemake so far; `files` and `inodes` (with folders) of each subject, in the
-results and in Snakemake's records.
+done and one subject added (train.freeze); `profile` that it was called with; `jobs` that it plans; `seconds`
+and `cpu_s`; `peak_mb`, the largest resident memory of a Snakemake so far; `files` and `inodes` (with
+folders) of each subject, in the results and in Snakemake's records.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from dca.files import read_tsv, write_json
 
 VOLUMES, TR = 40, 0.72
 TABLE = ROOT / "benchmarks" / "results" / "scale_dag.tsv"
-OPTIONS = {"on this machine": ["-c2"], "profile slurm": ["--profile", str(ROOT / "slurm")]}
+OPTIONS = {"none": ["-c2"], "slurm": ["--profile", str(ROOT / "slurm")]}  # by the name of the profile
 # Takes the place of running the jobs. Their records hold parameters and code, which a later call compares.
 FINISH = """
 include: "{snakefile}"
@@ -83,16 +83,16 @@ def study(subjects: int, folder: Path) -> None:
     """Measure a study of so many subjects from nothing to one more of them, as far as it was not done yet."""
     if not folder.exists():
         make(subjects, folder, "train: {freeze: true}\n")
-        record(subjects, "nothing done", dry_run(folder))
+        measure(subjects, "nothing done", folder)
     if not (folder / "results" / "report").exists():
         finish(folder)
         keep_model(folder)
-        record(subjects, "nothing to do", dry_run(folder) | count(subjects, folder))
+        measure(subjects, "nothing to do", folder, count(subjects, folder))
     if not (folder / f"{subjects}.nii.gz").exists():
         os.link(folder / "0.nii.gz", folder / f"{subjects}.nii.gz")
         with (folder / "manifest.tsv").open("a") as manifest:
             manifest.write(row(subjects))
-        record(subjects, "one subject more", dry_run(folder))
+        measure(subjects, "one subject more", folder)
 
 
 def keep_model(folder: Path) -> None:
@@ -105,10 +105,16 @@ def keep_model(folder: Path) -> None:
     os.utime(path, ns=(made, made))  # or all features would be older than the model
 
 
-def dry_run(folder: Path) -> dict[str, object]:
+def measure(subjects: int, what: str, folder: Path, counted: dict[str, object] | None = None) -> None:
+    """Put a row for each profile into the table."""
+    for profile, options in OPTIONS.items():
+        record(subjects, what, profile, dry_run(folder, options) | (counted or {}))
+
+
+def dry_run(folder: Path, options: list[str]) -> dict[str, object]:
     """What one dry run takes."""
     begin, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    said = snakemake(folder, ROOT / "Snakefile", "-c2")
+    said = snakemake(folder, ROOT / "Snakefile", *options)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     jobs = [line.split()[1] for line in said.splitlines() if line.startswith("total ")][:1] or ["0"]
     return {
@@ -128,27 +134,25 @@ def count(subjects: int, folder: Path) -> dict[str, object]:
     return {"files": round(files / subjects, 1), "inodes": round((files + folders) / subjects, 1)}
 
 
-def record(subjects: int, what: str, measured: dict[str, object]) -> None:
+def record(subjects: int, what: str, profile: str, measured: dict[str, object]) -> None:
     """Put a row into the table."""
-    own = pd.DataFrame([{"subjects": subjects, "what": what, **measured}])
+    key = {"subjects": subjects, "what": what, "profile": profile}
+    own = pd.DataFrame([key | measured])
     if TABLE.exists():
-        old = pd.read_csv(TABLE, sep="\t")
-        own = pd.concat([old[(old["subjects"] != subjects) | (old["what"] != what)], own])
-    columns = ["subjects", "what", "jobs", "seconds", "cpu_s", "peak_mb", "files", "inodes"]
+        old = pd.read_csv(TABLE, sep="\t", keep_default_na=False, na_values=[""])
+        own = pd.concat([old[(old[list(key)] != pd.Series(key)).any(axis=1)], own])
+    columns = [*key, "jobs", "seconds", "cpu_s", "peak_mb", "files", "inodes"]
     own.reindex(columns=columns).sort_values("subjects", kind="stable").to_csv(TABLE, sep="\t", index=False)
     print(own.tail(1).to_string(index=False, header=False), flush=True)
 
 
 def plan(folder: Path) -> None:
     """Time dry runs."""
-    for what, options in OPTIONS.items():
-        begin, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
-        said = snakemake(folder, ROOT / "Snakefile", *options)
-        after, load = resource.getrusage(resource.RUSAGE_CHILDREN), os.getloadavg()[0]
-        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        jobs = [line.split()[1] for line in said.splitlines() if line.startswith("total ")][:1] or ["no"]
+    for profile, options in OPTIONS.items():
+        took = dry_run(folder, options)
         print(
-            f"{what}: {jobs[0]} jobs, {time.monotonic() - begin:.1f} s, {cpu:.1f} s of CPU, load {load:.1f}"
+            f"profile {profile}: {took['jobs']} jobs, {took['seconds']} s, {took['cpu_s']} s of CPU, "
+            f"load {os.getloadavg()[0]:.1f}"
         )
 
 
