@@ -1,5 +1,5 @@
-# What Snakemake 9 works out anew for every job, though it is the same for all jobs of a rule: a quarter of the
-# time that planning a large study takes.
+# What Snakemake 9 works out anew for every job, though it is the same for all jobs of a rule, is worked out once:
+# it takes much of the time that planning a large study does (docs/cluster.md).
 import functools
 import gc
 
