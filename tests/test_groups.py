@@ -1,5 +1,7 @@
-"""What `make test` relies on: groups of tests stay together, so that a fixture is made once, and for one cluster;
-what cannot be run is said, and where nothing may be left out it fails.
+"""What `make test` relies on.
+
+Groups of tests stay together, so that a fixture is made once, and for one cluster. What cannot be run is
+said, and where nothing may be left out it fails.
 """
 
 import os
