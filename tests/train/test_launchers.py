@@ -128,6 +128,9 @@ def test_hosts_of_a_slurm_job(slurm, monkeypatch, program):
     assert hosts.find(None) == [Host("gpu3"), Host("gpu1")]  # squeue knows
     monkeypatch.setenv("SLURM_JOB_NODELIST", "cpu[1,2],login")
     assert hosts.find(None) == [Host("cpu1"), Host("cpu2"), Host("login")]
+    with monkeypatch.context() as step:
+        step.setenv("SLURM_STEP_ID", "0")  # and the list of nodes is that of the step
+        assert hosts.find(None) == [Host("gpu3"), Host("gpu1")]
     assert hosts.find(["node1"]) == [Host("node1")]
     program(scontrol="echo 'Invalid hostlist' >&2; exit 1\n")
     with pytest.raises(ToolError, match=r"scontrol: .*Invalid hostlist.*train\.hosts"):
