@@ -76,6 +76,26 @@ def test_jobs_of_a_run_a_subject_or_an_image_are_in_groups_of_the_profile():
     assert {"preprocess", "anatomy", "report"} <= named <= set(sizes)
 
 
+@pytest.mark.workflow
+def test_the_profile_is_found_by_its_name_from_the_clone(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--profile",
+        "slurm",
+        "-n",
+        "--quiet",
+        "--directory",
+        tmp_path,
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert "Using profile slurm" in said and f"Snakefile: {ROOT / 'Snakefile'}" in said
+    assert not (tmp_path / "results" / "report").exists()
+
+
 @pytest.fixture
 def group_jobs(monkeypatch):
     """What the file of the workflow defines, with caps of 1,000 MB and 10 minutes; undone after the test."""
