@@ -51,3 +51,11 @@ def test_after_the_environment_come_dca_and_horovod(tmp_path, environment, cuda)
     install = f"python -m pip install -q --no-deps --no-build-isolation -e {clone}"
     build = f"build {prefix}/bin/python mpi" + (f" NCCL {prefix}" if cuda else "")
     assert lines == [install, build, install]
+
+
+def test_environments_that_the_training_may_have_exist():
+    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    names = schema["properties"]["cluster"]["properties"]["train_env"]["enum"]
+    files = [ROOT / "envs" / f"{name}.{kind}" for name in names for kind in ("yaml", "post-deploy.sh")]
+    assert names == ["dca", "dca-gpu"] and all(file.is_file() for file in files)
+    assert "f\"../envs/{CLUSTER['train_env']}.yaml\"" in (ROOT / "rules/train.smk").read_text()
