@@ -179,6 +179,16 @@ def test_what_does_not_fit_is_refused(make_job, monkeypatch, slurm):
         site(launcher="mpirun")
 
 
+def test_a_training_that_a_signal_would_end_with_its_script_is_warned_of(slurm, monkeypatch, caplog):
+    settings = TrainSettings(launcher="srun", interface="lo")
+    monkeypatch.setenv("SLURM_STEP_ID", "0")
+    Site.of(settings)
+    assert not caplog.records
+    monkeypatch.delenv("SLURM_STEP_ID")
+    Site.of(settings)
+    assert "is no step of its Slurm job" in caplog.text and "leave out `mpi`" in caplog.text
+
+
 # Command lines ------------------------------------------------------------------------------------
 
 
