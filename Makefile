@@ -31,7 +31,7 @@ resume:  ## Go on after an interruption: unlock, then finish what is missing
 
 env: $(HOROVOD)  ## Make .venv with everything locked, and Horovod (MPI=1: with MPI)
 
-envs: env
+envs: env  ## The same, as docs/cluster.md calls it
 
 dev: env .venv/.dev
 

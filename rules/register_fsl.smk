@@ -10,6 +10,8 @@ rule strip_anatomy:
         log_file("preprocess/{anatomy}.brain"),
     benchmark:
         benchmark_file("preprocess/{anatomy}.brain")
+    group:
+        "anatomy"
     conda:
         "../envs/fsl.yaml"
     threads: 1
@@ -29,6 +31,8 @@ rule register_anatomy:
         log_file("preprocess/{anatomy}.standard"),
     benchmark:
         benchmark_file("preprocess/{anatomy}.standard")
+    group:
+        "anatomy"
     conda:
         "../envs/fsl.yaml"
     threads: 1
@@ -49,6 +53,8 @@ rule warp_anatomy:
         log_file("preprocess/{anatomy}.warp"),
     benchmark:
         benchmark_file("preprocess/{anatomy}.warp")
+    group:
+        "anatomy"
     conda:
         "../envs/fsl.yaml"
     threads: 1

@@ -27,7 +27,7 @@ if not FROZEN:
         benchmark:
             benchmark_file("train")
         conda:
-            "../envs/dca.yaml"
+            f"../envs/{CLUSTER['train_env']}.yaml"
         threads: train_threads
         resources:
             mem_mb=mem_mb(2000 + 1500 * (config["train"]["workers"] + config["train"]["servers"])),

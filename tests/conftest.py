@@ -30,14 +30,16 @@ NEEDS = {
     "real_data": (lambda: os.environ.get("DCA_REAL_DATA"), "DCA_REAL_DATA names no folder of datasets"),
     "openmpi": (lambda: shutil.which("mpirun"), "Open MPI is not installed"),
     "mpi": (has_mpi, "Horovod is not built with MPI (make horovod MPI=1)"),
-    "slurm": (lambda: all(map(shutil.which, SLURM)), "Slurm's daemons are not installed"),
+    "slurm": (
+        lambda: os.getuid() == 0 and all(map(shutil.which, SLURM)),
+        "Slurm's daemons are not installed, or this is not root, who may start them",
+    ),
     "gpu": (lambda: shutil.which("nvidia-smi"), "there is no GPU"),
 }
 # The same, but a machine may be such that there is nothing to install: what needs these is then left out.
 MAKE_NAMESPACES = "unshare --net --mount ip link"
 RIGHTS = {
-    "namespaces": lambda: not subprocess.run(MAKE_NAMESPACES, shell=True, capture_output=True).returncode,
-    "slurm": lambda: os.getuid() == 0,
+    "namespaces": lambda: not subprocess.run(MAKE_NAMESPACES, shell=True, capture_output=True).returncode
 }
 SLOW = ("workflow", "browser", "horovod", "real_data", "slurm")  # start after the quick ones
 BESIDE = "slurm"  # this group waits more than it computes: it begins first, and quick ones run beside it

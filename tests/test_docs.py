@@ -1,8 +1,12 @@
-"""Numbers in the docs are those that the benchmarks wrote."""
+"""Docs and comments say what is there: the numbers of the benchmarks, and settings that exist."""
+
+import re
+import subprocess
 
 import pytest
+import yaml
 
-from dca.config import ROOT
+from dca.config import ROOT, load
 
 # Of those tables that the docs show in part.
 COLUMNS = {
@@ -31,3 +35,35 @@ def test_tables_of_the_docs_are_those_of_the_benchmarks(load_benchmark, name, pa
     results = ROOT / "benchmarks" / "results"
     table = load_benchmark("table").markdown(results / f"{name}.tsv", COLUMNS.get(name))
     assert table in (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+
+
+CLUSTER = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+PROFILE = ROOT / "slurm" / "config.yaml"
+
+
+def test_the_page_names_all_groups_of_the_profile():
+    groups = [entry.split("=") for entry in yaml.safe_load(PROFILE.read_text())["group-components"]]
+    rows = dict(re.findall(r"^\| `(\w+)` \| .* \| \w+.* \| (\d+) \|$", CLUSTER, re.MULTILINE))
+    assert rows == dict(groups)
+    replaced = re.search(r"^# group-components: \[(.*)\]$", CLUSTER, re.MULTILINE)[1]
+    assert [entry.split("=")[0] for entry in replaced.split(", ")] == [name for name, _ in groups]
+
+
+def test_every_setting_of_the_profile_has_a_comment():
+    lines = [line for line in PROFILE.read_text().splitlines() if line and not line.startswith("# ")]
+    above = PROFILE.read_text().split("\ngroup-components:")[0].splitlines()[-1]
+    assert above.startswith("# ")
+    assert [line for line in lines if " # " not in line] == ["group-components:"]
+
+
+def test_settings_on_the_page_exist():
+    for text in re.findall(r"```yaml\n# my.yaml.*?\n(.*?)```", CLUSTER, re.DOTALL):
+        for section, values in yaml.safe_load(text).items():
+            assert set(values) <= set(load()[section])
+
+
+@pytest.mark.parametrize("target", ["env", "envs"])
+def test_make_lists_what_the_page_says_to_run(target):
+    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert re.search(rf"^{target} +\w", done.stdout, re.MULTILINE)
+    assert f"make {target}" in CLUSTER

@@ -58,7 +58,15 @@ def _resume(arguments: argparse.Namespace) -> None:
 
 
 def _plan(arguments: argparse.Namespace) -> None:
-    from dca.cluster.plan import PROFILE, VOXELS, Size, group_sizes, plan
+    from dca.cluster.plan import (
+        PROFILE,
+        VOXELS,
+        Size,
+        count_anatomies,
+        group_sizes,
+        plan,
+        registers_anatomies,
+    )
     from dca.cluster.voxels import voxels
     from dca.inputs import refresh
 
@@ -70,13 +78,15 @@ def _plan(arguments: argparse.Namespace) -> None:
         number = min(max(wanted, 1), subjects - 1) if held_out else 0  # as the split of real runs
         training = arguments.runs - number * arguments.runs // subjects
         count, source = arguments.voxels or VOXELS, "as told"
-        size = Size(subjects, arguments.runs, training, count, arguments.volumes)
+        anatomies = subjects if registers_anatomies(config) else 0
+        size = Size(subjects, arguments.runs, training, count, arguments.volumes, anatomies)
     else:
         runs = refresh(config, Path.cwd(), config["results"])
         training = sum(run.split == "train" for run in runs)
         subjects = len({run.subject for run in runs})
         count, source = (arguments.voxels, "as told") if arguments.voxels else voxels(runs, config)
-        size = Size(subjects, len(runs), training, count, min(run.volumes for run in runs))
+        volumes = min(run.volumes for run in runs)
+        size = Size(subjects, len(runs), training, count, volumes, count_anatomies(runs, config))
     groups = group_sizes([PROFILE, *arguments.profile])
     table = plan(size, config, groups, arguments.gpu_rate)
     print(table.round(1).to_string())  # noqa: T201

@@ -12,6 +12,8 @@ import pandas as pd
 from dca.config import ROOT, read_yaml
 from dca.errors import ConfigError
 from dca.files import read_tsv
+from dca.inputs import Run
+from dca.preprocess.anatomy import find_t1w
 
 COSTS = Path(__file__).with_name("costs.tsv")
 PROFILE = ROOT / "slurm" / "config.yaml"
@@ -32,6 +34,8 @@ class Size:
         Runs that the model learns from.
     voxels, volumes : int
         In-mask voxels and time points of one run.
+    anatomies : int
+        T1w images that are registered by themselves, each once for all of its runs (`registers_anatomies`).
     """
 
     subjects: int
@@ -39,6 +43,7 @@ class Size:
     training_runs: int
     voxels: int
     volumes: int
+    anatomies: int = 0
 
     @property
     def run_gb(self) -> float:
@@ -67,7 +72,8 @@ def plan(
     Returns
     -------
     DataFrame
-        Rows: groups of rules, then ``total``. Columns: ``slurm_jobs``, ``core_hours``, ``gpu_hours``,
+        Rows: groups of rules, then ``total``; the registration of T1w images by FSL, pages and tables are
+        jobs without costs. Columns: ``slurm_jobs``, ``core_hours``, ``gpu_hours``,
         ``memory_gb`` (largest of a stage's job) and ``disk_gb`` (of all results that are kept).
     """
     costs = read_tsv(COSTS)
@@ -81,6 +87,9 @@ def plan(
         row = _training(members, size, config, gpu_rate) if name == "train" else _group(members, size)
         count = 1 if name == "train" else size.runs
         rows.append({"group": name, "slurm_jobs": -(-count // groups.get(str(name), 1)), **row})
+    if size.anatomies:  # Not measured: FSL's.
+        jobs = -(-size.anatomies // groups.get("anatomy", 1))
+        rows.insert(0, {"group": "anatomy", "slurm_jobs": jobs, **dict.fromkeys(COUNTED, 0.0)})
     # Pages, the table of all runs, training's page and index: short, not counted.
     pages = -(-size.subjects // groups.get("report", 1)) + 3
     rows.append({"group": "report", "slurm_jobs": pages, **dict.fromkeys(COUNTED, 0.0)})
@@ -89,6 +98,19 @@ def plan(
     total["memory_gb"] = table["memory_gb"].max()
     table.loc["total"] = total
     return table.astype({"slurm_jobs": int})
+
+
+def registers_anatomies(config: Mapping[str, Any]) -> bool:
+    """Whether the T1w images of a study have jobs of their own: backend ``fsl``, to a template."""
+    section = config["preprocess"]
+    return section["backend"] == "fsl" and section["registration"] != "none"
+
+
+def count_anatomies(runs: Iterable[Run], config: Mapping[str, Any]) -> int:
+    """Count the T1w images of runs that have jobs of their own."""
+    if not registers_anatomies(config):
+        return 0
+    return len({find_t1w(run.bold) for run in runs} - {None})
 
 
 def group_sizes(profiles: Iterable[str | Path]) -> dict[str, int]:

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dca.errors import OutputError, TrainingError
+from dca.train.copies import refuse_copies
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +36,9 @@ def sole_training(folder: str | Path) -> Iterator[None]:
     OutputError
         If the folder cannot be written.
     TrainingError
-        If the other training does not end.
+        If the other training does not end, or a launcher started this one several times over.
     """
+    refuse_copies(folder)
     path = Path(folder) / ".training"
     file = _acquire(path)
     _held[path] = file

@@ -1,11 +1,14 @@
 """The plan of a study: arithmetic over measured costs."""
 
+from types import SimpleNamespace
+
 import pandas as pd
 import pytest
 
+from dca.cli import main
 from dca.cluster import plan as module
-from dca.cluster.plan import PROFILE, Size, group_sizes, plan
-from dca.config import load
+from dca.cluster.plan import PROFILE, Size, count_anatomies, group_sizes, plan
+from dca.config import ROOT, load
 from dca.errors import ConfigError
 
 PAPER = Size(subjects=68, runs=68, training_runs=51, voxels=201_218, volumes=284)
@@ -79,3 +82,93 @@ def test_a_later_profile_replaces_the_groups_of_an_earlier_one(tmp_path):
     site.write_text("group-components: [raw=many]\n")
     with pytest.raises(ConfigError, match="raw=many"):
         group_sizes([site])
+
+
+def test_a_t1w_image_that_fsl_registers_is_counted_once(tmp_path):
+    for name in ("sub-01/anat/sub-01_T1w.nii", "sub-02/anat/sub-02_T1w.nii"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    runs = [
+        SimpleNamespace(bold=tmp_path / f"sub-0{subject}/func/run-{run}_bold.nii")
+        for subject in (1, 2, 3)
+        for run in (1, 2)
+    ]
+    config = load()
+    config["preprocess"]["registration"] = "nonlinear"
+    assert count_anatomies(runs, config) == 0  # the native backend does not
+    config["preprocess"]["backend"] = "fsl"
+    assert count_anatomies(runs, config) == 2
+    config["preprocess"]["registration"] = "none"
+    assert count_anatomies(runs, config) == 0
+
+
+PAPER_WORKERS = ("--set", "train.workers=13")
+PAGE = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def printed(capsys):
+    """What the command prints: its table, and the line below."""
+
+    def run(*arguments):
+        assert main(["plan", *map(str, arguments)]) == 0
+        *lines, last = capsys.readouterr().out.splitlines()
+        columns, _, *rows = map(str.split, lines)
+        table = pd.DataFrame([row[1:] for row in rows], [row[0] for row in rows], columns)
+        return table, last
+
+    return run
+
+
+def test_the_command_prints_the_plan_of_a_study_that_is_not_there_yet(printed):
+    small, line = printed("--runs", 68, *PAPER_WORKERS)
+    assert line == "68 runs of 201218 in-mask voxels (as told) x 284 volumes."
+    assert list(small.columns) == ["slurm_jobs", "core_hours", "gpu_hours", "memory_gb", "disk_gb"]
+    assert list(small.index) == ["preprocess", "raw", "train", "dca", "report", "total"]
+    large, line = printed("--runs", 1200, *PAPER_WORKERS)
+    assert line.startswith("1200 runs")
+    assert (small.loc["total", "slurm_jobs"], large.loc["total", "slurm_jobs"]) == ("27", "388")
+    fewer, line = printed("--runs", 68, "--subjects", 34, "--voxels", 1000, "--volumes", 100)
+    assert line == "68 runs of 1000 in-mask voxels (as told) x 100 volumes."
+    assert fewer.loc["report", "slurm_jobs"] == "4"  # one job has the pages of 50 subjects
+
+
+def test_jobs_of_t1w_images_are_in_the_plan_of_backend_fsl(printed):
+    fsl = ("--set", "preprocess.backend=fsl", "--set", "preprocess.registration=affine")
+    table, _ = printed("--runs", 68, "--subjects", 34, *fsl)
+    assert table.index[0] == "anatomy" and table.loc["anatomy", "slurm_jobs"] == "4"
+
+
+def test_a_site_may_have_other_groups(printed, tmp_path):
+    (tmp_path / "config.yaml").write_text("group-components: [preprocess=68]\n")
+    table, _ = printed("--runs", 68, "--profile", tmp_path)
+    assert table.loc[["preprocess", "raw"], "slurm_jobs"].to_list() == ["1", "68"]
+
+
+def test_the_page_has_what_the_command_prints(printed):
+    named = {"`preprocess`": "preprocess", "`raw`": "raw", "training": "train", "`dca`": "dca"}
+    named |= {"pages, tables": "report", "together": "total"}
+    tables = [printed("--runs", runs, *PAPER_WORKERS)[0] for runs in (68, 1200)]
+    assert set(named.values()) == set(tables[0].index)
+    for title, group in named.items():
+        cells = [title]
+        for table in tables:
+            row = table.loc[group]
+            costs = ["–", "–"] if group == "report" else [row["core_hours"], row["disk_gb"]]
+            cells += [row["slurm_jobs"], *costs]
+        assert f"| {' | '.join(cells)} |" in PAGE
+    memory = {table.loc["total", "memory_gb"] for table in tables}
+    assert memory == {"17.3"} and "The largest job needs 17.3 GB" in PAGE
+
+
+def test_the_page_has_what_the_command_prints_for_gpus(printed):
+    rest = [
+        printed("--runs", n, *PAPER_WORKERS, "--gpu-rate", 59380)[0].loc["total", "core_hours"]
+        for n in (68, 1200)
+    ]
+    hours = [
+        plan(Size(n, n, 3 * n // 4, 201_218, 284), load(), {}, 59_380).loc["train", "gpu_hours"]
+        for n in (68, 1200)
+    ]
+    assert f"{hours[0]:.2f} GPU-hours for 68 runs and {hours[1]:.1f} for 1,200" in PAGE
+    assert f"all the rest {rest[0]} and {rest[1]} core-hours" in PAGE

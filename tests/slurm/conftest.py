@@ -2,14 +2,17 @@
 
 import importlib.util
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
@@ -25,6 +28,8 @@ SMALL = {
     "compare": {"surrogates": 50},
     "cluster": {"worker_cpus": 1},
 }
+# Training on both GPU nodes, each with so many CPUs. Supervisor and servers are a step on the first.
+TWO_NODES = {"slurm_partition": "gpu", "gres": "gpu:1", "nodes": 2, "cpus_per_task": 2}
 # The lab's own profile, as a site has one. Without accounting, squeue is what there is to ask.
 SITE = {
     "slurm-status-command": "squeue",
@@ -119,6 +124,33 @@ class Study:
             assert not ended and time.monotonic() < deadline, f"no {pattern}\n{self.output[-5000:]}"
             time.sleep(0.05)
 
+    @property
+    def log(self):
+        """What the training under way writes, or the last one wrote; empty before."""
+        file = self.results / "logs/train.log"
+        return file.read_text() if file.exists() else ""
+
+    @property
+    def updates(self):
+        """Updates of the training under way, by its progress bar."""
+        return max(map(int, re.findall(r"(\d+)/\d+ \[", self.log)), default=0)
+
+    def wait_for_epoch(self, process):
+        """Wait until all workers of a training have an epoch behind them."""
+        ended = re.compile(r"Validation loss after [1-9]")
+        self.lab.wait(lambda: ended.search(self.log) or process.poll() is not None, "an epoch's end", 300)
+        assert process.poll() is None
+
+    def workers(self):
+        """Processes of the study's training that compute, not what started them on other nodes."""
+        found = []
+        for process in psutil.process_iter(["cmdline", "name"]):
+            if process.info["name"] not in ("srun", "mpirun") and "worker" in (process.info["cmdline"] or []):
+                with suppress(psutil.Error):
+                    if process.cwd() == str(self.folder):
+                        found.append(process)
+        return found
+
     def job(self, rule):
         """The number of the job of a rule or group that is in the queue."""
         found = []
@@ -160,6 +192,18 @@ def new_study(lab, tmp_path_factory):
         study.configure(**changes)
         study.site(**site)
         return study
+
+    return make
+
+
+@pytest.fixture
+def on_two_nodes(new_study):
+    """Make a study whose training is on both GPU nodes."""
+
+    def make(done, without, launcher, **train):
+        # All nodes of the lab are this machine, and have no addresses of their own.
+        train |= {"launcher": launcher, "interface": "lo"}
+        return new_study(done, without, {"set-resources": {"train_model": TWO_NODES}}, train=train)
 
     return make
 

@@ -1,8 +1,14 @@
-"""A Slurm cluster of four nodes on this machine: real daemons, in one folder, on the loopback interface."""
+"""A Slurm cluster of four nodes on this machine: real daemons, in one folder, on the loopback interface.
+
+Its nodes have a network of their own, where that may be made, with that interface alone: no Internet. Jobs
+get next to nothing of the login node's environment: no virtual environment, nothing that a user exported.
+"""
 
 import ctypes
 import os
+import re
 import secrets
+import shlex
 import shutil
 import signal
 import socket
@@ -15,6 +21,7 @@ from pathlib import Path
 PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo")
 CPUS, MEMORY_MB = 8, 16000  # of each node, as Slurm believes
 NODES = {"cpu1": "", "cpu2": "", "gpu1": "/dev/null", "gpu2": "/dev/zero"}  # name -> what stands for its GPU
+DOCUMENTED = "192.0.2.1"  # of nobody: for documentation
 # The step plugin of Snakemake takes SLURM_CONF out of the environment of jobs, so that a cluster whose
 # configuration is not in /etc is lost to them: these give it back.
 WRAPPED = ("sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo", "sacct", "sacctmgr", "sshare")
@@ -89,7 +96,7 @@ class Lab:
     def __init__(self, node_timeout_s=30):
         self.folder = Path(tempfile.mkdtemp(prefix="dca-slurm-", dir="/tmp"))  # sockets need a short path
         self.configuration = self.folder / "etc" / "slurm.conf"
-        self.daemons = {}
+        self.daemons, self.network = {}, None
         self._node_timeout_s = node_timeout_s
 
     @property
@@ -99,6 +106,7 @@ class Lab:
         return {**os.environ, "SLURM_CONF": str(self.configuration), "PATH": path, "PYTHONPATH": python}
 
     def start(self):
+        self._isolate()
         self._configure()
         munged = ["munged", "--foreground", "--force", "--num-threads=2"]
         files = {"key-file": "etc/munge.key", "socket": "munge.socket", "pid-file": "munged.pid"}
@@ -137,9 +145,13 @@ class Lab:
         process.wait()
 
     def run(self, *command, check=True):
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60)
+        done = self.run_anyway(*command)
         assert not check or done.returncode == 0, done.stderr
         return done.stdout
+
+    def run_anyway(self, *command):
+        """Run a command on the login node, however it ends."""
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60)
 
     def jobs(self, *options):
         """Jobs that wait or run: one dictionary each."""
@@ -151,6 +163,11 @@ class Lab:
         """What scontrol knows of a job, ended ones too."""
         words = self.run("scontrol", "-o", "show", "job", str(number)).split()
         return dict(word.split("=", 1) for word in words if "=" in word)
+
+    def steps(self, node, number):
+        """Steps of a job that a node has started, ended ones too, but for the job's own script."""
+        told = re.findall(rf"launch task StepId={number}\.(\d+) ", (self.folder / f"{node}.log").read_text())
+        return set(map(int, told))
 
     def states(self):
         lines = self.run("sinfo", "-h", "-N", "-o", "%N %t", check=False).splitlines()
@@ -205,10 +222,38 @@ class Lab:
         for name in WRAPPED:
             if real := shutil.which(name):
                 wrapper = self.folder / "bin" / name
-                wrapper.write_text(f'#!/bin/sh\nSLURM_CONF={self.configuration} exec {real} "$@"\n')
+                bare = self._bare() if name == "sbatch" else []
+                command = " ".join([*bare, *self._within(), real])
+                wrapper.write_text(f'#!/bin/sh\nSLURM_CONF={self.configuration} exec {command} "$@"\n')
                 wrapper.chmod(0o755)
 
+    def _isolate(self):
+        """Make the nodes' network, which lasts as long as a process in it."""
+        # Daemons look up the machine's name, for which 127.0.0.1 alone is not enough, and may listen there.
+        address = socket.gethostbyname(socket.gethostname())
+        address = DOCUMENTED if address.startswith("127.") else address
+        script = f"ip link set lo up && ip address add {address}/32 dev lo && echo up && exec sleep infinity"
+        process = subprocess.Popen(
+            ["unshare", "--net", "sh", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL, text=True, start_new_session=True, preexec_fn=end_with_parent,
+        )  # fmt: skip
+        if process.stdout.readline():
+            self.daemons["network"] = self.network = process
+
+    def _within(self):
+        """What starts a command in the nodes' network."""
+        return ["nsenter", f"--net=/proc/{self.network.pid}/ns/net"] if self.network else []
+
+    def _bare(self):
+        """What starts `sbatch` with no more than a login gives; jobs get what it has."""
+        kept = {"PATH": f"{self.folder / 'bin'}:/usr/local/bin:/usr/bin:/bin"}
+        kept["SLURM_CONF"] = str(self.configuration)
+        # PYTHONPATH: which clone is tried, where it is not the one that is installed.
+        kept |= {k: os.environ[k] for k in ("HOME", "USER", "PYTHONPATH") if k in os.environ}
+        return ["env", "-i", *(shlex.quote(f"{name}={value}") for name, value in kept.items())]
+
     def _daemon(self, name, *command):
+        command = [*self._within(), *command]
         with open(self.folder / f"{name}.log", "ab") as log:
             self.daemons[name] = subprocess.Popen(
                 command, env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL,

@@ -5,55 +5,60 @@ Trainings are held up by stopping their workers, so that the tests wait and do n
 
 import json
 import os
+import re
 import signal
 
-import psutil
 import pytest
 
 from dca.files import read_tsv
 
 RUN, OTHER = "sub-01_task-motor", "sub-02_task-motor"
-TRAINED = ["train", "features", "decompose/dca", "compare", "report"]
+TRAINED = ["train", "logs/train.log", "features", "decompose/dca", "compare", "report"]
 LONG = {"max_steps": 400, "epochs": 20}
+TOLD_TO_END = {**LONG, "checkpoint_s": 3600}  # no checkpoint but the one that a SIGTERM has it write
 
 
 def wait_for_checkpoint(study, process):
     study.wait("results/train/checkpoints/step-*[1-9]*.npz", process)
 
 
-def workers(study):
-    """Processes of the study's training that compute."""
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        if "worker" in (process.info["cmdline"] or []):
-            try:
-                if process.cwd() == str(study.folder):
-                    found.append(process)
-            except psutil.Error:
-                continue
-    return found
-
-
 def hold(study):
     """Stop the workers of a training."""
-    assert workers(study)
-    for worker in workers(study):
+    assert study.workers()
+    for worker in study.workers():
         worker.suspend()
+
+
+def checkpoints(study):
+    """Updates of the checkpoints that there are."""
+    return [int(path.stem[5:]) for path in study.results.glob("train/checkpoints/step-*.npz")]
+
+
+def done_so_far(study):
+    """Updates of the training under way, by its progress bar; it has no checkpoint."""
+    assert checkpoints(study) == []
+    return study.updates
 
 
 def is_right(study, updates=400):
     """A training ended in good order, whatever happened to it."""
     summary = json.loads((study.results / "train/summary.json").read_text())
     history = read_tsv(study.results / "train/history.tsv")
-    steps = history.loc[history["split"] == "train", "step"]
+    rows = history[history["split"] == "train"]
     assert summary["updates"] == updates
-    assert list(steps) == list(range(1, updates + 1))  # none lost, none twice
+    assert list(rows["step"]) == list(range(1, updates + 1))  # none lost, none twice
+    for _, own in rows.groupby("worker"):
+        of_epoch = own.groupby("epoch").size()
+        assert list(of_epoch.index) == list(range(len(of_epoch)))
+        assert of_epoch.iloc[:-1].nunique() == 1  # no batch of an epoch was done again, and none left out
     assert study.nothing_is_left()
 
 
-def went_on(study):
-    """A training that was interrupted went on where it was."""
-    assert "Training goes on from update" in (study.results / "logs/train.log").read_text()
+def went_on(study, done):
+    """A training went on from where it was interrupted, or from later, but not from earlier."""
+    from_update = re.findall(r"Training goes on from update (\d+)", study.log)
+    assert from_update and all(int(step) >= done for step in from_update)
+    assert done > 0
     is_right(study)
 
 
@@ -108,24 +113,28 @@ def test_one_of_a_group_fails_and_the_rest_of_it_stays(new_study, study):
     assert other.nothing_is_left()
 
 
-def test_a_cancelled_training_goes_on(training):
+def test_a_cancelled_training_goes_on(new_study, study):
+    training = new_study(study, TRAINED, train=TOLD_TO_END)
     process = training.start("train")
-    wait_for_checkpoint(training, process)
+    training.wait_for_epoch(process)
+    done = done_so_far(training)
     training.lab.run("scancel", training.job("train_model"))
     training.finish(process)
     first, second = training.submitted()
     assert training.lab.job(first)["JobState"] == "CANCELLED"
     assert training.lab.job(second)["JobState"] == "COMPLETED"
-    went_on(training)
+    went_on(training, done)
 
 
-def test_a_preempted_training_goes_on(training):
+def test_a_training_that_is_preempted_on_one_of_two_nodes_goes_on(on_two_nodes, study):
+    training = on_two_nodes(study, TRAINED, "srun", **TOLD_TO_END)
     lab = training.lab
     process = training.start("train")
-    wait_for_checkpoint(training, process)
+    training.wait_for_epoch(process)
     hold(training)
-    number = training.job("train_model")
-    node = lab.job(number)["NodeList"]
+    done = done_so_far(training)
+    number, node = training.job("train_model"), "gpu2"  # not that of the supervisor
+    assert lab.job(number)["NumNodes"] == "2"
     urgent = lab.run(
         "sbatch", "--parsable", "-p", "urgent", "-w", node, "--exclusive", "-o", "/dev/null", "--wrap", "true"
     ).strip()
@@ -133,30 +142,32 @@ def test_a_preempted_training_goes_on(training):
     training.finish(process)
     assert lab.job(urgent)["JobState"] == "COMPLETED" and training.submitted() == [number]
     assert (lab.job(number)["JobState"], lab.job(number)["Restarts"]) == ("COMPLETED", "1")
-    went_on(training)
+    went_on(training, done)
 
 
 def test_a_training_over_its_time_goes_on_with_more(new_study, study):
     site = {
         "set-resources": {"train_model": {"runtime": "20 if attempt == 1 else 30", "slurm_partition": "gpu"}}
     }
-    training = new_study(study, TRAINED, site, train=LONG)
+    training = new_study(study, TRAINED, site, train=TOLD_TO_END)
     process = training.start("train")
-    wait_for_checkpoint(training, process)
+    training.wait_for_epoch(process)
     hold(training)
+    done = done_so_far(training)
     # Slurm counts in minutes: what is left of them is taken away.
     training.lab.run("scontrol", "update", f"JobId={training.job('train_model')}", "TimeLimit=1")
     training.finish(process)
     first, second = training.submitted()
     assert training.lab.job(first)["JobState"] == "TIMEOUT"
     assert training.lab.job(second)["TimeLimit"] == "00:30:00"
-    went_on(training)
+    went_on(training, done)
 
 
 def test_snakemake_is_killed_and_resumed(training):
     process = training.start("train")
     wait_for_checkpoint(training, process)
     hold(training)
+    done = max(checkpoints(training))
     process.kill()  # alone: its job lives on
     process.wait()
     assert len(training.jobs()) == 1
@@ -165,7 +176,7 @@ def test_snakemake_is_killed_and_resumed(training):
     one, two = training.lab.job(first), training.lab.job(second)
     assert one["JobState"] == "CANCELLED" and two["JobState"] == "COMPLETED"
     assert one["EndTime"] <= two["StartTime"]
-    went_on(training)
+    went_on(training, done)
 
 
 def test_resuming_can_wait_for_what_is_under_way(new_study, study):
@@ -195,6 +206,7 @@ def test_a_training_on_a_lost_node_goes_on_on_another(training):
     process = training.start("train")
     wait_for_checkpoint(training, process)
     hold(training)  # the orphan is still there when its successor comes
+    done = max(checkpoints(training))
     number = training.job("train_model")
     node = lab.job(number)["NodeList"]
     lab.kill_node(node)
@@ -206,5 +218,5 @@ def test_a_training_on_a_lost_node_goes_on_on_another(training):
     assert lab.job(number)["Restarts"] == "1"
     last = lab.job(training.submitted()[-1])
     assert last["JobState"] == "COMPLETED" and last["NodeList"] != node
-    went_on(training)
+    went_on(training, done)
     lab.wait(lambda: lab.states()[node] == "idle", "the node's return")

@@ -128,6 +128,9 @@ def test_hosts_of_a_slurm_job(slurm, monkeypatch, program):
     assert hosts.find(None) == [Host("gpu3"), Host("gpu1")]  # squeue knows
     monkeypatch.setenv("SLURM_JOB_NODELIST", "cpu[1,2],login")
     assert hosts.find(None) == [Host("cpu1"), Host("cpu2"), Host("login")]
+    with monkeypatch.context() as step:
+        step.setenv("SLURM_STEP_ID", "0")  # and the list of nodes is that of the step
+        assert hosts.find(None) == [Host("gpu3"), Host("gpu1")]
     assert hosts.find(["node1"]) == [Host("node1")]
     program(scontrol="echo 'Invalid hostlist' >&2; exit 1\n")
     with pytest.raises(ToolError, match=r"scontrol: .*Invalid hostlist.*train\.hosts"):
@@ -174,6 +177,16 @@ def test_what_does_not_fit_is_refused(make_job, monkeypatch, slurm):
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(DependencyError, match=r"`mpirun`: is not installed; install Open MPI"):
         site(launcher="mpirun")
+
+
+def test_a_training_that_a_signal_would_end_with_its_script_is_warned_of(slurm, monkeypatch, caplog):
+    settings = TrainSettings(launcher="srun", interface="lo")
+    monkeypatch.setenv("SLURM_STEP_ID", "0")
+    Site.of(settings)
+    assert not caplog.records
+    monkeypatch.delenv("SLURM_STEP_ID")
+    Site.of(settings)
+    assert "is no step of its Slurm job" in caplog.text and "leave out `mpi`" in caplog.text
 
 
 # Command lines ------------------------------------------------------------------------------------

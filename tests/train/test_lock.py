@@ -100,3 +100,14 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OutputError), sole_training(tmp_path / "file" / "train"):
         pass
+
+
+@pytest.mark.parametrize("name", ["SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE"])
+def test_copies_that_a_launcher_started_are_refused(tmp_path, monkeypatch, name):
+    monkeypatch.setenv(name, "2")
+    refused = pytest.raises(TrainingError, match=rf"started 2 times at once by .*\({name}\).*start it once")
+    with refused, sole_training(tmp_path):
+        pass
+    monkeypatch.setenv(name, "1")
+    with sole_training(tmp_path):
+        pass

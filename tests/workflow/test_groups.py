@@ -2,11 +2,13 @@
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 from types import SimpleNamespace
 
 import pytest
+import yaml
 from snakemake.io import temp
 from snakemake.jobs import GroupJob
 from snakemake.resources import Resources
@@ -49,6 +51,49 @@ def test_a_group_that_needs_itself_through_another_job_is_refused(tmp_path, betw
     said = done.stdout + done.stderr
     assert (done.returncode == 0) == good, said
     assert good or "group one needs b, which needs the group" in said
+
+
+# The demo's own, which is no part of a study.
+ALONE_BY_DESIGN = {"simulate_subject"}
+
+
+def test_jobs_of_a_run_a_subject_or_an_image_are_in_groups_of_the_profile():
+    """Else a study would be tens of thousands of jobs of a cluster."""
+    profile = yaml.safe_load((ROOT / "slurm/config.yaml").read_text())
+    sizes = dict(entry.split("=") for entry in profile["group-components"])
+    ungrouped, named = set(), set()
+    for source in (ROOT / "rules").glob("*.smk"):
+        for indent, rule, body in re.findall(
+            r"^( *)rule (\w+):\n((?:\1 +.*\n|\n)*)", source.read_text(), re.MULTILINE
+        ):
+            output = body.partition("output:")[2].partition("log:")[0]
+            group = re.search(rf"^{indent}    group:\n(.*)", body, re.MULTILINE)
+            if group:
+                named |= set(re.findall(r'"(\w+)"', group[1]))
+            elif re.search(r"{(run_id|subject|anatomy)}", output):
+                ungrouped.add(rule)
+    assert ungrouped == ALONE_BY_DESIGN
+    assert {"preprocess", "anatomy", "report"} <= named <= set(sizes)
+
+
+@pytest.mark.workflow
+def test_the_profile_is_found_by_its_name_from_the_clone(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--profile",
+        "slurm",
+        "-n",
+        "--quiet",
+        "--directory",
+        tmp_path,
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert "Using profile slurm" in said and f"Snakefile: {ROOT / 'Snakefile'}" in said
+    assert not (tmp_path / "results" / "report").exists()
 
 
 @pytest.fixture

@@ -85,8 +85,9 @@ def _of_slurm() -> list[str]:
     if job is None:
         return []
     # Snakemake's executor takes most of Slurm's variables from the environment, but not the job's number.
+    # And in a step, as which it starts a rule, this one names the step's nodes.
     nodes = os.environ.get("SLURM_JOB_NODELIST")
-    if nodes is None:
+    if nodes is None or "SLURM_STEP_ID" in os.environ:
         nodes = _ask("squeue", "--noheader", f"--jobs={job}", "--format=%N").strip()
     return _ask("scontrol", "show", "hostnames", nodes).split()
 

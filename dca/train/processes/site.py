@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +12,8 @@ from dca.errors import ConfigError
 from dca.train.processes import hosts, launchers, network
 from dca.train.processes.network import Interface
 from dca.train.settings import TrainSettings
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,12 @@ class Site:
                     )  # fmt: skip
             return cls("local", ("localhost",) * settings.workers, network.of_address(network.LOOPBACK))
         launchers.require(settings.launcher)
+        if "SLURM_JOB_ID" in os.environ and "SLURM_STEP_ID" not in os.environ:
+            logger.warning(
+                "This training is no step of its Slurm job, but part of its script: scancel, preemption and "
+                "the time limit will kill it before it can write a checkpoint. Start it by `srun -n1`; in a "
+                "profile of Snakemake leave out `mpi` (docs/cluster.md)."
+            )
         found = hosts.find(settings.hosts)
         placed = hosts.place(settings.workers, found)
         return cls(settings.launcher, placed, network.choose(settings.interface, placed))
