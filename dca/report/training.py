@@ -16,9 +16,11 @@ from dca.report.filters import encoder_filters
 from dca.report.gallery import Gallery, Shown
 from dca.report.notes import gather_notes, study_logs
 from dca.report.page import write_page
+from dca.report.paper import statements
 from dca.report.results import Folder
 
 BENCHMARKS = ROOT / "benchmarks" / "results"
+TABLES = ("scaling", "equal-loss", "step")
 
 
 def write_training(
@@ -71,7 +73,7 @@ def write_training(
             "filters": _filters(folder, card, gallery) if trained else None,
             "scaling": _scaling(measured, gallery),
             "equal_loss": _equal_loss(measured),
-            "paper": {"workers": training_charts.PAPER_WORKERS, "speedup": training_charts.PAPER_SPEEDUP},
+            "statements": statements(*(measured.table(f"{name}.tsv") for name in TABLES)),
             "config": config,
             "provenance": dict(provenance) if provenance is not None else origin.collect(config),
             "data": gallery.data,

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
+from dca.report.paper import PAPER_SPEEDUP, PAPER_WORKERS
 from dca.report.picture import (
     BLUE,
     GREY,
@@ -22,7 +23,6 @@ from dca.report.picture import (
 MAX_SPANS = 4000
 SUPERVISOR = "supervisor"
 PACE_BINS = 40
-PAPER_WORKERS, PAPER_SPEEDUP = 13, 7  # Makkie et al., 2019, Fig. 5: "almost seven times"
 _MARKERS = ("o", "s", "^", "D")
 _SHADES = ("#9ecae9", "#4a98c9", BLUE, "#003a5c")
 

@@ -142,7 +142,7 @@ def shown_page(page, category, caption):
 
 def scaling_tables():
     """What the benchmarks of the training left in the clone, as far as they were run."""
-    tables = [settings.ROOT / f"benchmarks/results/{name}.tsv" for name in ("scaling", "equal-loss")]
+    tables = [settings.ROOT / f"benchmarks/results/{name}.tsv" for name in ("scaling", "equal-loss", "step")]
     return [given_file(table) for table in tables if table.is_file()]
 
 

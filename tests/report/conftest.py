@@ -329,6 +329,8 @@ def _write_scaling(folder: Path) -> None:
     row = {"mode": "downpour", "workers": 2, "warmup": True, "target": 3, "reached": "3 of 3"}
     ratios = {"speedup": 0.6, "updates_ratio": 1.4, "rows_ratio": 1.4}
     write_tsv(folder / "equal-loss.tsv", pd.DataFrame([{**row, **ratios}]), {})
+    steps = pd.DataFrame({"what": "dca step", "threads": [1, 2], "median": [90.0, 180.0]})
+    write_tsv(folder / "step.tsv", steps, {})
 
 
 def _save(path: Path, data: np.ndarray) -> None:

@@ -21,6 +21,7 @@ from dca.errors import OutputError
 from dca.files import read_json, read_tsv, write_json, write_tsv
 from dca.report.components import component_numbers
 from dca.report.costs import read_costs
+from dca.report.paper import statements
 from dca.report.results import Folder, RunResults, records
 
 HOSTILE = "<script>alert(1)</script>"
@@ -412,6 +413,22 @@ def test_time_and_memory_are_summed_by_step_and_not_of_the_report(sketched) -> N
     motion = costs["preprocess › motion"]
     assert (motion.jobs, motion.wall_s, motion.longest_s, motion.memory_mb) == (2, 7.5, 5.5, 300)
     assert "preprocess › motion" in Parsed(sketched.write("index")).text
+
+
+def test_what_the_paper_says_stands_beside_what_was_measured(pages) -> None:
+    text = " ".join(Parsed(pages["training"]).text.split())
+    for words in (
+        "The paper says",
+        "almost seven times as fast",
+        "times as fast: 11.70 without overlap, 11.70 with overlap",
+        "“almost 51 hours”",
+        "2 workers: 1.7 × the time of one process (targets reached: 3 of 3); 4 workers: not measured",
+        "would not benefit the training speed significantly",
+        "2.00 times as fast on 2 cores as on 1",
+    ):
+        assert words in text, words
+    assert {row.figure for row in statements(None, None, None)} == {"Fig. 5", "Fig. 6", "Fig. 7"}
+    assert all("not measured" in row.here for row in statements(None, None, None))
 
 
 def test_references_follow_the_settings(sketched) -> None:
