@@ -8,14 +8,14 @@ from typing import Any
 
 import pandas as pd
 
-from dca import provenance as origin
 from dca.preprocess.limits import reasons_to_exclude
 from dca.report import charts, verdicts
 from dca.report.costs import read_costs
 from dca.report.gallery import Gallery, Shown
 from dca.report.group_maps import show_group_maps
-from dca.report.methods import methods_text, references
+from dca.report.methods import write_methods
 from dca.report.notes import gather_notes, study_logs
+from dca.report.origin import origin_of
 from dca.report.page import write_page
 from dca.report.results import LABELS, Folder, RunResults, records
 from dca.report.training import show_losses
@@ -60,7 +60,7 @@ def write_index(
     training = folder.record("train/summary.json") if trained else None
     pcc = folder.table("compare/pcc.tsv", dtype=LABELS)
     group = folder.table("compare/group.tsv", dtype={"event": str})
-    origins = dict(provenance) if provenance is not None else origin.collect(config)
+    origins = origin_of(folder, config, provenance)
     section = config["report"]
     with Gallery(out, section["single_file"], section["formats"]) as gallery:
         context = {
@@ -78,8 +78,7 @@ def write_index(
             "group": group_rows(group),
             "excess": _excess(pcc, group, gallery),
             "group_maps": show_group_maps(folder, gallery),
-            "methods": methods_text(config, found, origins),
-            "references": references(config, found, origins),
+            "methods": write_methods(config, found, origins),
             "costs": read_costs(folder),
             "config": config,
             "provenance": origins,

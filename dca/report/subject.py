@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dca import provenance as origin
 from dca.decompose.settings import setups as decompose_setups
 from dca.preprocess.limits import reasons_to_exclude
 from dca.preprocess.template import template_on
@@ -20,6 +19,7 @@ from dca.report.features import show_model
 from dca.report.gallery import Data, Gallery, Shown
 from dca.report.index import run_row
 from dca.report.notes import gather_notes, run_logs
+from dca.report.origin import origin_of
 from dca.report.page import write_page
 from dca.report.picture import shrink_png
 from dca.report.results import Folder, RunResults, records
@@ -105,7 +105,7 @@ def write_subject(
             z_threshold=Z_THRESHOLD,
             notes=notes,
             config=config,
-            provenance=dict(provenance) if provenance is not None else origin.collect(config),
+            provenance=origin_of(folder, config, provenance),
         )
 
 

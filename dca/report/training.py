@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dca import provenance as origin
 from dca.config import ROOT
 from dca.report import filter_charts, training_charts, verdicts
 from dca.report.filters import encoder_filters
 from dca.report.gallery import Gallery, Shown
 from dca.report.notes import gather_notes, study_logs
+from dca.report.origin import origin_of
 from dca.report.page import write_page
 from dca.report.paper import statements
 from dca.report.results import Folder
@@ -75,7 +75,7 @@ def write_training(
             "equal_loss": _equal_loss(measured),
             "statements": statements(*(measured.table(f"{name}.tsv") for name in TABLES)),
             "config": config,
-            "provenance": dict(provenance) if provenance is not None else origin.collect(config),
+            "provenance": origin_of(folder, config, provenance),
             "data": gallery.data,
         }
         logs = [log for log in study_logs(folder.root) if trained and log.stem == "train"]

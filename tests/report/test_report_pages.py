@@ -327,26 +327,6 @@ def test_log_warnings_are_shown_without_time_and_without_others_noise(sketched) 
     assert "3 voxels are constant" not in Parsed(sketched.write("03")).text
 
 
-def test_methods_follow_the_settings(sketched, tmp_path) -> None:
-    first = Parsed(sketched.write("index")).text
-    sketched.config["preprocess"].update(smooth_mm=5, highpass_s=0)
-    sketched.config["train"]["mode"] = "single"
-    second = Parsed(sketched.write("index")).text
-    assert "high-pass filtered at 100 s" in first and "high-pass" not in second
-    assert "5 mm FWHM" in second and "in one process" in second and "2 workers" in first
-    sketched.config["preprocess"].update(regress="motion24", censor_fd_mm=0.5)
-    third = Parsed(sketched.write("index")).text
-    assert "Twenty-four motion terms" in third and "above 0.5 mm were left out" in third
-    assert "six motion parameters" in first and "six motion parameters" not in third
-
-
-def test_methods_name_the_dictionaries_there_are(sketched) -> None:
-    sketched.config["decompose"].update(setups=["raw", "dca-signal"], level="group")
-    text = Parsed(sketched.write("index")).text
-    assert "from the signals (raw) and from the model's reconstructions" in text
-    assert "all runs coded in them" in text and "hidden features" not in text
-
-
 def test_a_study_with_a_model_from_elsewhere_shows_no_training(sketched) -> None:
     """Even if an earlier study left one in the folder."""
     sketched.config["encode"]["model"] = "elsewhere"
@@ -429,14 +409,6 @@ def test_what_the_paper_says_stands_beside_what_was_measured(pages) -> None:
         assert words in text, words
     assert {row.figure for row in statements(None, None, None)} == {"Fig. 5", "Fig. 6", "Fig. 7"}
     assert all("not measured" in row.here for row in statements(None, None, None))
-
-
-def test_references_follow_the_settings(sketched) -> None:
-    first = Parsed(sketched.write("index")).text
-    sketched.config["train"].update(mode="single", optimizer="adam")
-    second = Parsed(sketched.write("index")).text
-    assert "dean2012" in first and "duchi2011" in first
-    assert "dean2012" not in second and "duchi2011" not in second and "makkie2019" in second
 
 
 def test_columns_of_the_comparison_that_are_not_there_were_not_run(sketched) -> None:
