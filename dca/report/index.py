@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from dca.preprocess.limits import reasons_to_exclude
@@ -65,7 +66,7 @@ def write_index(
     with Gallery(out, section["single_file"], section["formats"]) as gallery:
         context = {
             "verdicts": [
-                verdicts.judge_runs(found, config["preprocess"]),
+                verdicts.judge_runs(found, config["preprocess"], config["input"]["exclude"]),
                 verdicts.judge_motion(found),
                 verdicts.judge_training(history, training),
                 *(verdicts.judge_events(pcc, setup) for setup in SETUPS),
@@ -86,7 +87,7 @@ def write_index(
         }
         # Last: by now every file has been looked at.
         logs = study_logs(folder.root)
-        notes = gather_notes(found, folder.problems, training, logs, config["preprocess"])
+        notes = gather_notes(found, folder.problems, training, logs, config)
         write_page(out, "index.html", notes=notes, **context)
 
 
@@ -128,7 +129,12 @@ def _motion(runs: Sequence[RunResults], gallery: Gallery) -> Shown | None:
     if not known:
         return None
     alt = f"Framewise displacement of {len(known)} runs."
-    return gallery.add("motion", charts.draw_motion_overview(known, alt))
+    percent = (25, 50, 75, 95)
+    rows = [
+        {f"percentile_{q}": np.percentile(v, q) for q in percent} | {"mean": v.mean()} for v in known.values()
+    ]
+    table = pd.DataFrame(rows, index=pd.Index(known, name="run_id")).add_suffix("_mm").reset_index()
+    return gallery.add("motion", charts.draw_motion_overview(known, alt), table)
 
 
 def _excess(pcc: pd.DataFrame | None, group: pd.DataFrame | None, gallery: Gallery) -> Shown | None:
@@ -138,7 +144,9 @@ def _excess(pcc: pd.DataFrame | None, group: pd.DataFrame | None, gallery: Galle
     if excess.empty:
         return None
     alt = "Best PCC minus the mean of its null, by event, raw beside dca; below, dca less raw."
-    return gallery.add("excess", charts.draw_excess(excess, _differences(group), alt), excess)
+    differences = _differences(group)
+    data = "" if differences.empty else "compare/group.tsv (intervals)"
+    return gallery.add("excess", charts.draw_excess(excess, differences, alt), excess, data)
 
 
 def _differences(group: pd.DataFrame | None) -> pd.DataFrame:

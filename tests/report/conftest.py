@@ -186,7 +186,8 @@ def _write_preprocessing(folder: Path, brain: np.ndarray, rng: np.random.Generat
     figure = Figure(figsize=(6, 2))
     figure.subplots().imshow(rng.standard_normal((100, T)), cmap="gray", aspect="auto")
     for name in ("carpet", "tsnr"):
-        figure.savefig(folder / f"{name}.png")
+        for suffix in ("png", "svg", "pdf"):
+            figure.savefig(folder / f"{name}.{suffix}")
 
 
 def _design(events: tuple[str, ...], rng: np.random.Generator) -> pd.DataFrame:

@@ -122,12 +122,26 @@ def test_a_single_file_holds_everything(small, tmp_path) -> None:
     assert all(data["sheet"].startswith("data:image/webp;base64,") for _, data in inline)
 
 
+def every_figure_has_its_files(page: Path) -> None:
+    """SVG, PDF and PNG, and its numbers or the name of the file that has them."""
+    parsed, text = Parsed(page), page.read_text(encoding="utf-8")
+    for image in parsed.images:
+        stem = image["src"].removesuffix(".png")
+        assert {f"{stem}.{suffix}" for suffix in ("svg", "pdf", "png")} <= set(parsed.addresses), stem
+        after = text.split(f'href="{stem}.png"')[1][:600].split("</figcaption>")[0]
+        assert f"{stem}.tsv" in parsed.addresses or "data: <code>" in after, stem
+
+
 def test_figures_lie_beside_the_page_as_vectors_with_their_numbers(finished, pages, tmp_path) -> None:
     config = {
         **finished.config,
         "report": {"single_file": False, "formats": ["svg", "pdf"], "viewers": False},
     }
-    page = dataclasses.replace(finished, config=config).write("01", tmp_path / "01.html")
+    study = dataclasses.replace(finished, config=config)
+    for name in ("index", "training"):
+        every_figure_has_its_files(study.write(name, tmp_path / f"{name}.html"))
+    page = study.write("01", tmp_path / "01.html")
+    every_figure_has_its_files(page)
     files = {path.name: path for path in (tmp_path / "01_files").iterdir()}
     stem = "sub-01_task-motor_event-cue"
     assert files[f"{stem}_glm.pdf"].read_bytes().startswith(b"%PDF")
@@ -211,6 +225,11 @@ def test_resting_state_is_said(pages) -> None:
         ("compare", "01", "Comparison: not run."),
         ("compare", "index", "Group comparison: not run."),
         ("compare", "index", "their maps do not lie on one another"),
+        ("signals", "01", "Components: not run."),
+        ("decompose", "01", "Components: not run."),
+        ("glm", "01", "Contrasts: not run."),
+        ("preprocess", "01", "Mask on the template: not run."),
+        ("train", "training", "Waiting for rows: not run."),
     ],
 )
 def test_missing_stage_is_said(sketched, stage, page, said) -> None:
@@ -354,12 +373,44 @@ def test_runs_that_are_left_out_are_counted_and_shown_as_such(sketched) -> None:
     sketched.config["preprocess"]["exclude_over_limits"] = True
     index, page = (" ".join(Parsed(sketched.write(name)).text.split()) for name in ("index", "01"))
     assert "2 of 3 in" in index and "1 left out, beyond the limits: sub-01_task-motor" in index
+    assert "sub-01_task-motor (mean framewise displacement 0.7 mm is above the limit of 0.5 mm" in index
     reason = "mean framewise displacement 0.7 mm is above the limit of 0.5 mm (preprocess.limits.mean_fd_mm)"
     for text in (index, page):
         assert f"{reason}: left out of training, GLM and comparison" in text
     assert f"Left out of training, GLM and comparison: {reason}." in page
     assert "Comparison with nulls" not in page and "Signals" not in page
     assert "Left out" not in Parsed(sketched.write("02")).text
+
+
+def test_runs_that_were_left_out_by_hand_are_in_the_strip(sketched) -> None:
+    sketched.config["input"]["exclude"] = ["sub-03_task-motor", "sub-09"]
+    said = "left out by hand (input.exclude): {}"
+    assert said.format("sub-03_task-motor, sub-09") in Parsed(sketched.write("index")).text
+    assert said.format("sub-03_task-motor") in Parsed(sketched.write("03")).text
+    assert "left out by hand" not in Parsed(sketched.write("02")).text
+
+
+def test_warnings_of_every_dictionary_are_listed(sketched) -> None:
+    sketched.config["decompose"].update(setups=["raw", "dca-signal"], level="both")
+    run = sketched.runs[0].run_id
+    folders = ("dca-signal", "raw-group", "group/raw")
+    for folder in (f"{name}/{run}" if name != "group/raw" else name for name in folders):
+        path = sketched.results / "decompose" / folder / "summary.json"
+        path.parent.mkdir(parents=True)
+        write_json(path, {"warnings": [f"a warning of {folder.split('/' + run)[0]}"]})
+    text = Parsed(sketched.write("index")).text
+    assert all(f"a warning of {folder}" in text for folder in folders)
+
+
+def test_contrasts_say_how_to_judge_and_excluded_voxels_are_counted(pages, sketched) -> None:
+    text = " ".join(Parsed(pages["01"]).text.split())
+    contrasts = text.split("Contrasts")[1]
+    assert "How to judge: positive is where the events of positive weight" in contrasts
+    assert "Excluded: 3 constant." in text and "3 constant" in Parsed(pages["index"]).text
+    sketched.config["glm"]["contrasts"] = {}
+    for path in sketched.results.glob("glm/*/summary.json"):
+        write_json(path, {**read_json(path), "maps": {}})
+    assert "Contrasts: not run, as none is set" in " ".join(Parsed(sketched.write("01")).text.split())
 
 
 def test_a_normalised_run_is_shown_on_the_template(sketched) -> None:
