@@ -24,6 +24,7 @@ FD_LINE_MM = 0.5
 SLICES = 7
 # What each format would say of version and time is left out.
 FORMATS = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+LARGE, GREYS = 100_000, 32  # numbers of an image, and levels of one that has more
 VECTORS: dict[Any, Any] = {"svg.hashsalt": "dca", "svg.fonttype": "none", "pdf.fonttype": 42}
 
 
@@ -182,6 +183,16 @@ def _save(figure: Figure, out: str | Path) -> None:
     for suffix, metadata in FORMATS.items():
         with rc_context(VECTORS), atomic(Path(out).with_suffix(suffix)) as temporary:
             figure.savefig(temporary, metadata=metadata)
+        if suffix == ".png":
+            _thin_out(figure)
+
+
+def _thin_out(figure: Figure) -> None:
+    """Give large images the pixels that they have as PNG, and fewer greys: in full an SVG has megabytes."""
+    for image in (image for axis in figure.axes for image in axis.images):
+        if np.prod(image.get_size()) > LARGE:
+            image.set_interpolation("nearest")
+            image.set_cmap(image.get_cmap().resampled(GREYS))
 
 
 def _canonical(data: np.ndarray, image: str | Path) -> tuple[np.ndarray, float]:
