@@ -148,6 +148,12 @@ def test_feat_is_told_as_what_it_is(sketched) -> None:
     assert "FEAT" in text and "high-pass filtered at 100 s" in text and "No spatial smoothing" in text
 
 
+def test_of_an_added_backend_no_steps_of_others_are_claimed(sketched) -> None:
+    text, _ = text_of(sketched, backend="still", steps=[step("motion")])
+    assert "preprocessed with the backend still." in text
+    assert "realigned" not in text and "high-pass" not in text and "smoothing" not in text
+
+
 def test_runs_that_are_left_out_are_told_with_the_reason(sketched) -> None:
     sketched.config["input"]["exclude"] = ["sub-09_task-motor"]
     sketched.config["preprocess"]["exclude_over_limits"] = True
