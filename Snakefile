@@ -101,6 +101,10 @@ include: "rules/compare.smk"
 include: "rules/report.smk"
 
 
+onstart:
+    record_command(RESULTS, sys.argv)
+
+
 onsuccess:
     Checkpoints(f"{RESULTS}/train", "").forget_ended()
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import platform
+import shlex
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from dca import __version__
 from dca.config import config_hash
+from dca.errors import InputError
+from dca.files import read_json, write_json
 
 # Distribution names, as installed; the first one that is there counts.
 PACKAGES = {
@@ -32,6 +36,15 @@ PACKAGES = {
     "jinja2": ("Jinja2",),
 }
 GIT_TIMEOUT_S = 10
+COMMANDS = "logs/commands.json"  # below the results
+MOST_COMMANDS = 100
+SECRET = (
+    "secret",
+    "password",
+    "token",
+    "access-key",
+    "credential",
+)  # in an option's name: its value is not kept
 
 
 def collect(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,7 +68,7 @@ def collect(config: Mapping[str, Any]) -> dict[str, Any]:
         "revision": revision(Path(__file__).resolve().parent),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": {name: _first_version(names) for name, names in PACKAGES.items()},
+        "packages": {name: package_version(name) for name in PACKAGES},
         "config_sha256": config_hash(config),
         "seeds": {"master": config.get("seed")},
     }
@@ -85,10 +98,49 @@ def _git(folder: str | Path, *arguments: str) -> str | None:
     return done.stdout.strip()
 
 
-def _first_version(names: tuple[str, ...]) -> str | None:
-    for name in names:
+def package_version(name: str) -> str | None:
+    """Installed version of a package of `PACKAGES`; None where it is absent."""
+    for distribution in PACKAGES[name]:
         try:
-            return metadata.version(name)
+            return metadata.version(distribution)
         except metadata.PackageNotFoundError:
             continue
     return None
+
+
+def record_command(results: str | Path, arguments: Sequence[str]) -> None:
+    """Add the command that this workflow was started with to those of the study.
+
+    No rule knows the file: another command, or another time, is no reason to run anything again.
+
+    Parameters
+    ----------
+    results : path
+        The results folder.
+    arguments : sequence of str
+        Program and arguments. Values of options that look like secrets are left out.
+    """
+    path = Path(results) / COMMANDS
+    try:
+        known = read_json(path)["commands"]
+    except (InputError, KeyError, TypeError):  # none yet, or damaged
+        known = []
+    entry = {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "folder": str(Path.cwd()),
+        "snakemake": package_version("snakemake"),
+        "revision": revision(Path(__file__).resolve().parent),
+        "command": shlex.join([Path(arguments[0]).name, *_without_secrets(arguments[1:])]),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, {"commands": [*known, entry][-MOST_COMMANDS:]})
+
+
+def _without_secrets(arguments: Sequence[str]) -> list[str]:
+    shown, hide = [], False
+    for argument in arguments:
+        name, equals, _ = argument.partition("=")
+        secret = name.startswith("--") and any(word in name.lower() for word in SECRET)
+        shown.append("***" if hide else f"{name}=***" if secret and equals else argument)
+        hide = secret and not equals
+    return shown

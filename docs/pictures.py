@@ -13,31 +13,42 @@ from playwright.sync_api import Page, sync_playwright
 
 OUT = Path(__file__).with_name("pictures")
 WIDTH, QUALITY = 1000, 72  # of a window in pixels, and of WebP: a picture of about 50 kB
+NOISY = {"carpet": 20}  # quality of pictures that would be far larger
 # Picture: page, and what is shown of it, from the top of the first element to the end of the last.
 PICTURES = {
     "summary": ("index.html", ["#summary"]),
+    "runs": ("index.html", ["#runs"]),
     "motion": ("index.html", ["#motion figure"]),
+    "losses": ("index.html", ["#training figure"]),
     "comparison": ("index.html", ["#comparison figure"]),
+    "costs": ("index.html", ["#costs"]),
     "timeline": ("training.html", ["#workers figure"]),
+    "staleness": ("training.html", ["#workers figure >> nth=1"]),
     "filters": ("training.html", ["#filters figure"]),
+    "scaling": ("training.html", ["#scaling figure", "#scaling .scroll[aria-label='What the paper says']"]),
+    "carpet": ("{subject}", ["figure:has(img[src*='_carpet'])"]),
     "preprocessing": ("{subject}", ["figure:has(img[src*='_mask'])"]),
+    "tsnr": ("{subject}", ["figure:has(img[src*='_tsnr'])"]),
     "features": ("{subject}", ["figure:has(img[src*='_reconstructions'])"]),
     "components": ("{subject}", [".browser .controls", ".browser .component"]),
     "event": ("{subject}", [".event >> nth=1"]),
+    "nulls": ("{subject}", [".scroll[aria-label^='PCC with nulls']"]),
+    "viewer": ("{viewer}", ["body"]),
 }
 
 
 def main(report: Path) -> None:
     """Take all pictures of a report."""
     subject = next(path for path in sorted(report.glob("*.html")) if path.stem not in ("index", "training"))
+    viewer = min(report.glob("*_files/*_glm_viewer.html")).relative_to(report)
     OUT.mkdir(exist_ok=True)
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for name, (address, parts) in PICTURES.items():
             page = browser.new_page(viewport={"width": WIDTH, "height": 900})
-            page.goto((report / address.format(subject=subject.name)).resolve().as_uri())
+            page.goto((report / address.format(subject=subject.name, viewer=viewer)).resolve().as_uri())
             picture = Image.open(io.BytesIO(take(page, parts))).convert("RGB")
-            picture.save(OUT / f"{name}.webp", quality=QUALITY, method=6)
+            picture.save(OUT / f"{name}.webp", quality=NOISY.get(name, QUALITY), method=6)
             page.close()
         browser.close()
 

@@ -72,6 +72,7 @@ rule summarise_preprocessing:
         summary=result("preprocess/{run_id}/summary.json"),
         carpet=result("preprocess/{run_id}/carpet.png"),
         tsnr=result("preprocess/{run_id}/tsnr.png"),
+        vectors=run_vectors("{run_id}"),
     log:
         log_file("preprocess/{run_id}.summary"),
     benchmark:

@@ -16,6 +16,7 @@ from dca.decompose.fit import density_warnings
 from dca.decompose.group import read_group
 from dca.errors import ModelError, ShardError
 from dca.features import Features
+from dca.provenance import package_version
 from dca.signals import Shard
 
 
@@ -97,6 +98,7 @@ def code_run(
         "unused_atoms": int((np.diff(codes.matrix.indptr) == 0).sum()),
         "repaired_codes": codes.repaired,
         "flat_atoms": int((~courses.any(axis=0)).sum()),
+        "versions": {"spams": package_version("spams")},
         "warnings": density_warnings(density),
     }
     write_result(Path(out_folder), courses, codes.matrix, summary)

@@ -18,6 +18,7 @@ from dca.decompose.settings import Settings
 from dca.errors import ConfigError, ModelError, ShardError
 from dca.features import Features
 from dca.files import atomic, write_json, write_tsv
+from dca.provenance import package_version
 from dca.signals import Shard
 
 logger = logging.getLogger(__name__)
@@ -194,6 +195,7 @@ def _summary(run_id: str, setup: str, settings: Settings, fitted: Fit, courses: 
         **settings.record(),
         **fitted.report,
         "flat_atoms": flat,
+        "versions": {"spams": package_version("spams")},
         "warnings": warnings,
     }
 

@@ -20,6 +20,7 @@ from dca.glm.response import SLICE_TIME_REF
 from dca.inputs.events import read_events
 from dca.preprocess.regress import kept_volumes, nuisance_terms, residual_operator
 from dca.preprocess.rigid import PARAMETERS
+from dca.provenance import package_version
 from dca.signals import Shard
 
 CONFOUNDS = ("motion", "none")
@@ -148,6 +149,7 @@ def fit_run(
             "dof": dof,
             "contrasts": {name: dict(terms) for name, terms in (contrasts or {}).items()},
             "maps": {name: _peak(data, statistics["z"]) for name, statistics in maps.items()},
+            "versions": {"nilearn": package_version("nilearn")},
         }
     write_json(out_folder / "summary.json", summary)
     return summary

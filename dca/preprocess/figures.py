@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -20,6 +22,10 @@ ROWS = 1200  # voxels shown, evenly spread over the mask
 LIMIT = 2.5  # colour range in standard deviations
 FD_LINE_MM = 0.5
 SLICES = 7
+# What each format would say of version and time is left out.
+FORMATS = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+LARGE, GREYS = 100_000, 32  # numbers of an image, and levels of one that has more
+VECTORS: dict[Any, Any] = {"svg.hashsalt": "dca", "svg.fonttype": "none", "pdf.fonttype": 42}
 
 
 def carpet(
@@ -48,7 +54,7 @@ def carpet(
     confounds : path
         From `dca.preprocess.confounds.write_confounds`.
     out : path
-        Ends in ``.png``.
+        Ends in ``.png``; ``.svg`` and ``.pdf`` are written beside it.
     tr : float
         Repetition time in seconds.
     title : str
@@ -89,8 +95,7 @@ def carpet(
     figure.colorbar(shown, ax=list(drawn), label="z-score (standard deviations)", fraction=0.025, pad=0.01)
     axes[-1].set_xlabel("time (s)")
     axes[0].set_title(title)
-    with atomic(out) as temporary:
-        figure.savefig(temporary, metadata={"Software": None})  # no version in the bytes
+    _save(figure, out)
 
 
 def _draw_trace(axis: Axes, values: pd.Series, tr: float) -> None:
@@ -139,7 +144,7 @@ def tsnr(
     raw_mask, mask : path
         Brain on the grid of each.
     out : path
-        Ends in ``.png``.
+        Ends in ``.png``; ``.svg`` and ``.pdf`` are written beside it.
     title : str
 
     Raises
@@ -170,8 +175,24 @@ def tsnr(
         row[0].set_ylabel(f"{name}\nmedian {np.median(here):.0f}" if here.size else name)
     figure.colorbar(shown, ax=list(axes.ravel()), label="temporal SNR (ratio)", fraction=0.025, pad=0.01)
     figure.suptitle(title, fontsize="medium")
-    with atomic(out) as temporary:
-        figure.savefig(temporary, metadata={"Software": None})
+    _save(figure, out)
+
+
+def _save(figure: Figure, out: str | Path) -> None:
+    """Write a figure as PNG, and beside it as SVG and PDF for papers; the same data give the same bytes."""
+    for suffix, metadata in FORMATS.items():
+        with rc_context(VECTORS), atomic(Path(out).with_suffix(suffix)) as temporary:
+            figure.savefig(temporary, metadata=metadata)
+        if suffix == ".png":
+            _thin_out(figure)
+
+
+def _thin_out(figure: Figure) -> None:
+    """Give large images the pixels that they have as PNG, and fewer greys: in full an SVG has megabytes."""
+    for image in (image for axis in figure.axes for image in axis.images):
+        if np.prod(image.get_size()) > LARGE:
+            image.set_interpolation("nearest")
+            image.set_cmap(image.get_cmap().resampled(GREYS))
 
 
 def _canonical(data: np.ndarray, image: str | Path) -> tuple[np.ndarray, float]:

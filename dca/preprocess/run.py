@@ -58,7 +58,7 @@ def preprocess_run(
         4-D image. If it lies in a BIDS dataset with a T1w image of its subject, that is used.
     folder : path
         Receives ``desc-preproc_bold.nii.gz``, ``mask.nii.gz``, ``mean.nii.gz``, ``confounds.tsv``,
-        ``summary.json``, ``carpet.png`` and ``tsnr.png``.
+        ``summary.json``, and ``carpet`` and ``tsnr``, each as PNG, SVG and PDF.
     tr : float
         Repetition time in seconds.
     backend : {"native", "none"}

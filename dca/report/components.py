@@ -16,7 +16,8 @@ from dca.decompose.result import COEFFICIENTS, read_coefficients
 from dca.errors import InputError
 from dca.report.gallery import Data, Gallery
 from dca.report.results import RunResults
-from dca.report.slices import MAP_THRESHOLD, Scale, Sections, Volume, in_mm, peak
+from dca.report.scales import MAP_THRESHOLD, Scale
+from dca.report.slices import Sections, Volume, in_mm, peak
 from dca.signals import Shard
 
 HEIGHT = 64  # pixels of a small map

@@ -13,7 +13,8 @@ from dca.report import charts
 from dca.report.gallery import Gallery, Shown
 from dca.report.page import anchor
 from dca.report.results import RunResults
-from dca.report.slices import Scale, Volume, atom_scale, draw_map, in_mm, peak, z_scale
+from dca.report.scales import Scale, atom_scale, z_scale
+from dca.report.slices import Volume, draw_map, in_mm, peak
 from dca.report.verdicts import ALPHA, primary_null
 from dca.report.viewer import add_viewer
 
@@ -117,7 +118,9 @@ def contrast_maps(
         cut = peak(volume, two_sided=True)
         alt = f"z map of the contrast {name}, slices through its strongest voxel."
         picture = draw_map(volume, *backdrop(run, volume), cut, scale, alt)
-        drawn.append((name, in_mm(volume, cut), gallery.add(f"{run.run_id}_contrast-{name}_z", picture)))
+        data = _source(run, name, "GLM")
+        shown = gallery.add(f"{run.run_id}_contrast-{name}_z", picture, data=data)
+        drawn.append((name, in_mm(volume, cut), shown))
     return drawn
 
 
@@ -164,7 +167,7 @@ def _event_row(
             alt = f"{title} map of {event} on slices through x, y, z = {place} mm."
             drawn = draw_map(volume, *backdrop(run, volume), cut, scales[name], alt)
             file = f"{run.run_id}_event-{anchor(event)}_{name.lower()}"
-            picture = gallery.add(file, drawn)
+            picture = gallery.add(file, drawn, data=_source(run, event, name))
             if gallery.viewers and _matters(run, event, name):
                 behind = backdrop(run, volume)[0]
                 viewer = add_viewer(
@@ -173,6 +176,13 @@ def _event_row(
         cells.append(MapCell(title, picture, "not run" if volume is None else "on another grid", viewer))
     courses = _courses(run, event, chosen, gallery)
     return EventRow(event, place, through, cells, courses, any(chosen.values()), _numbers(run, event))
+
+
+def _source(run: RunResults, name: str, column: str) -> str:
+    """The file that has a map."""
+    if column == "GLM":
+        return f"glm/{run.run_id}/{name}_z.nii.gz"
+    return f"decompose/{column}/{run.run_id}/maps.nii.gz"
 
 
 def _matters(run: RunResults, event: str, column: str) -> bool:

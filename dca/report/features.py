@@ -51,7 +51,11 @@ def show_model(run: RunResults, gallery: Gallery) -> ModelView:
     if codes is not None:
         alt = f"Features of {len(codes)} voxels of {run.run_id} less their mean, a row per voxel."
         # What all voxels have in common would hide what tells them apart; the dictionary leaves it out too.
-        features = gallery.add(f"{run.run_id}_features", draw_features(codes - codes.mean(axis=0), alt))
+        features = gallery.add(
+            f"{run.run_id}_features",
+            draw_features(codes - codes.mean(axis=0), alt),
+            data=f"features/{run.run_id}.h5 (its first rows)",
+        )
     return ModelView(reconstructions, features, voxels, 0 if codes is None else len(codes))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
@@ -53,8 +54,8 @@ def draw_gains(filters: np.ndarray, tr: float, alt: str) -> Picture:
 
 
 @styled
-def draw_deeper(kernels: np.ndarray, tr: float, alt: str) -> Picture:
-    """Draw the gain of all features of a deeper layer, each over all of its inputs.
+def draw_deeper(kernels: np.ndarray, tr: float, alt: str) -> tuple[Picture, pd.DataFrame]:
+    """Draw the gain of all features of a deeper layer, each over all of its inputs; also gives the numbers.
 
     Parameters
     ----------
@@ -80,7 +81,9 @@ def draw_deeper(kernels: np.ndarray, tr: float, alt: str) -> Picture:
     axes.set_ylabel("Feature, by its peak")
     axes.grid(visible=False)
     figure.colorbar(image, ax=axes, label="Gain over all inputs", pad=0.01)
-    return to_picture(figure, alt, colours=128)
+    table = pd.DataFrame(total, columns=[f"feature_{k + 1}" for k in range(total.shape[1])])
+    table.insert(0, "frequency_hz", frequency)
+    return to_picture(figure, alt, colours=128), table
 
 
 @styled

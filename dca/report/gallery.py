@@ -33,6 +33,8 @@ class Shown:
     alt : str
     files : tuple of (str, str)
         Kind and address of the same figure in other formats, and of its numbers.
+    data : str
+        The results file that has its numbers, from the results folder on; empty where `files` have them.
     """
 
     src: str
@@ -40,6 +42,7 @@ class Shown:
     height: int
     alt: str
     files: tuple[tuple[str, str], ...] = ()
+    data: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,8 +119,10 @@ class Gallery:
             shutil.rmtree(old, ignore_errors=True)
         shutil.rmtree(self._temporary, ignore_errors=True)
 
-    def add(self, name: str, picture: Picture | None, table: pd.DataFrame | None = None) -> Shown | None:
-        """Take in a figure, with the numbers that it shows where no results file has them; None stays None.
+    def add(
+        self, name: str, picture: Picture | None, table: pd.DataFrame | None = None, data: str = ""
+    ) -> Shown | None:
+        """Take in a figure, with the numbers that it shows, or where they are; None stays None.
 
         Parameters
         ----------
@@ -125,22 +130,32 @@ class Gallery:
             File name without suffix.
         picture : Picture or None
         table : DataFrame, optional
-            Written beside it as TSV.
+            Written beside it as TSV, where no results file has the numbers.
+        data : str
+            The results file that has them, from the results folder on.
         """
         if picture is None:
             return None
+        src = self.add_image(f"{name}.png", picture.png)
         files = []
         if not self.single_file:
-            if picture.figure is not None:
-                for suffix in self.formats:
-                    save_vector(picture.figure, self._temporary / f"{name}.{suffix}")
-                    files.append((suffix.upper(), self._address(f"{name}.{suffix}")))
+            files += [(suffix.upper(), self._vector(name, picture, suffix)) for suffix in self.formats]
+            files.append(("PNG", src))
             if table is not None:
                 path = self._temporary / f"{name}.tsv"
                 table.to_csv(path, sep="\t", index=False, na_rep="n/a", lineterminator="\n")
                 files.append(("TSV", self._address(path.name)))
-        src = self.add_image(f"{name}.png", picture.png)
-        return Shown(src, picture.width, picture.height, picture.alt, tuple(files))
+        known = tuple((kind, address) for kind, address in files if address)
+        return Shown(src, picture.width, picture.height, picture.alt, known, data)
+
+    def _vector(self, name: str, picture: Picture, suffix: str) -> str:
+        """Write a picture in a vector format, and give its address; empty where it has none."""
+        path = self._temporary / f"{name}.{suffix}"
+        if picture.figure is not None:
+            save_vector(picture.figure, path)
+        elif suffix in picture.vectors:
+            shutil.copyfile(picture.vectors[suffix], path)
+        return self._address(path.name) if path.exists() else ""
 
     def add_image(self, name: str, content: bytes) -> str:
         """Take in an image file, and give its address."""

@@ -14,7 +14,8 @@ from dca.preprocess.template import template_on
 from dca.report.gallery import Gallery, Shown
 from dca.report.page import anchor
 from dca.report.results import Folder
-from dca.report.slices import Volume, draw_map, in_mm, peak, z_scale
+from dca.report.scales import z_scale
+from dca.report.slices import Volume, draw_map, in_mm, peak
 
 SUMS = "compare/z_sums.h5"
 
@@ -53,7 +54,7 @@ def show_group_maps(folder: Folder, gallery: Gallery) -> list[GroupMap]:
         alt = f"z of {event} over {runs} runs on slices through its strongest voxel."
         picture = draw_map(volume, brain, brain, cut, scale, alt)
         name = f"group_event-{anchor(event)}_z"
-        shown.append(GroupMap(event, runs, in_mm(volume, cut), gallery.add(name, picture)))
+        shown.append(GroupMap(event, runs, in_mm(volume, cut), gallery.add(name, picture, data=SUMS)))
     return shown
 
 

@@ -6,16 +6,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from dca import provenance as origin
 from dca.preprocess.limits import reasons_to_exclude
 from dca.report import charts, verdicts
 from dca.report.costs import read_costs
 from dca.report.gallery import Gallery, Shown
 from dca.report.group_maps import show_group_maps
-from dca.report.methods import methods_text, references
+from dca.report.methods import write_methods
 from dca.report.notes import gather_notes, study_logs
+from dca.report.origin import origin_of
 from dca.report.page import write_page
 from dca.report.results import LABELS, Folder, RunResults, records
 from dca.report.training import show_losses
@@ -60,12 +61,12 @@ def write_index(
     training = folder.record("train/summary.json") if trained else None
     pcc = folder.table("compare/pcc.tsv", dtype=LABELS)
     group = folder.table("compare/group.tsv", dtype={"event": str})
-    origins = dict(provenance) if provenance is not None else origin.collect(config)
+    origins = origin_of(folder, config, provenance)
     section = config["report"]
     with Gallery(out, section["single_file"], section["formats"]) as gallery:
         context = {
             "verdicts": [
-                verdicts.judge_runs(found, config["preprocess"]),
+                verdicts.judge_runs(found, config["preprocess"], config["input"]["exclude"]),
                 verdicts.judge_motion(found),
                 verdicts.judge_training(history, training),
                 *(verdicts.judge_events(pcc, setup) for setup in SETUPS),
@@ -78,8 +79,7 @@ def write_index(
             "group": group_rows(group),
             "excess": _excess(pcc, group, gallery),
             "group_maps": show_group_maps(folder, gallery),
-            "methods": methods_text(config, found, origins),
-            "references": references(config, found, origins),
+            "methods": write_methods(config, found, origins),
             "costs": read_costs(folder),
             "config": config,
             "provenance": origins,
@@ -87,7 +87,7 @@ def write_index(
         }
         # Last: by now every file has been looked at.
         logs = study_logs(folder.root)
-        notes = gather_notes(found, folder.problems, training, logs, config["preprocess"])
+        notes = gather_notes(found, folder.problems, training, logs, config)
         write_page(out, "index.html", notes=notes, **context)
 
 
@@ -129,7 +129,12 @@ def _motion(runs: Sequence[RunResults], gallery: Gallery) -> Shown | None:
     if not known:
         return None
     alt = f"Framewise displacement of {len(known)} runs."
-    return gallery.add("motion", charts.draw_motion_overview(known, alt))
+    percent = (25, 50, 75, 95)
+    rows = [
+        {f"percentile_{q}": np.percentile(v, q) for q in percent} | {"mean": v.mean()} for v in known.values()
+    ]
+    table = pd.DataFrame(rows, index=pd.Index(known, name="run_id")).add_suffix("_mm").reset_index()
+    return gallery.add("motion", charts.draw_motion_overview(known, alt), table)
 
 
 def _excess(pcc: pd.DataFrame | None, group: pd.DataFrame | None, gallery: Gallery) -> Shown | None:
@@ -139,7 +144,9 @@ def _excess(pcc: pd.DataFrame | None, group: pd.DataFrame | None, gallery: Galle
     if excess.empty:
         return None
     alt = "Best PCC minus the mean of its null, by event, raw beside dca; below, dca less raw."
-    return gallery.add("excess", charts.draw_excess(excess, _differences(group), alt), excess)
+    differences = _differences(group)
+    data = "" if differences.empty else "compare/group.tsv (intervals)"
+    return gallery.add("excess", charts.draw_excess(excess, differences, alt), excess, data)
 
 
 def _differences(group: pd.DataFrame | None) -> pd.DataFrame:

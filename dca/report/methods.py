@@ -1,46 +1,49 @@
-"""A methods section, generated from the settings."""
+"""A methods section, generated from what the stages recorded."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+from dca.report.citations import Citations
 from dca.report.page import environment
+from dca.report.ran import what_ran
 from dca.report.results import RunResults
 
 
-def methods_text(
+class Methods(NamedTuple):
+    """A methods section.
+
+    Attributes
+    ----------
+    paragraphs : list of str
+        Plain text: the page escapes it when it shows it.
+    references : str
+        BibTeX of all that they cite.
+    """
+
+    paragraphs: list[str]
+    references: str
+
+
+def write_methods(
     config: Mapping[str, Any], runs: Sequence[RunResults], provenance: Mapping[str, Any]
-) -> list[str]:
-    """Describe what was done, exactly as set, in paragraphs of plain text.
+) -> Methods:
+    """Describe what was done, as far as results files tell it.
 
     Parameters
     ----------
     config : mapping
-        Complete settings.
+        Complete settings: for what no stage records, such as runs excluded by hand.
     runs : sequence of RunResults
     provenance : mapping
         From `dca.provenance.collect`.
     """
-    # Plain text: the page escapes it when it shows it.
-    text = _render("methods.txt", config, runs, provenance)
-    return [" ".join(paragraph.split()) for paragraph in text.split("\n\n") if paragraph.strip()]
-
-
-def references(config: Mapping[str, Any], runs: Sequence[RunResults], provenance: Mapping[str, Any]) -> str:
-    """BibTeX of what the methods rest on, as they were set; parameters as `methods_text`."""
-    return _render("references.txt", config, runs, provenance)
-
-
-def _render(
-    template: str, config: Mapping[str, Any], runs: Sequence[RunResults], provenance: Mapping[str, Any]
-) -> str:
-    facts = {
-        "subjects": len({run.subject for run in runs}),
-        "held_out": len({run.subject for run in runs if run.run.get("split") == "validation"}),
-        "runs": len(runs),
-        "task_runs": sum(bool(run.events) for run in runs),
-        "trs": sorted({float(run.run["tr"]) for run in runs}),
-        "volumes": sorted({int(run.run["volumes"]) for run in runs}),
-    }
-    return environment().get_template(template).render(config=config, facts=facts, provenance=provenance)
+    citations = Citations()
+    text = (
+        environment()
+        .get_template("methods.txt")
+        .render(config=config, ran=what_ran(config, runs), provenance=provenance, cite=citations.cite)
+    )
+    paragraphs = [" ".join(part.split()) for part in text.split("¶") if part.strip()]
+    return Methods(paragraphs, citations.bibtex())

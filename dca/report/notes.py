@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from dca.decompose.settings import setups
 from dca.preprocess.limits import beyond_limits
 from dca.report.results import RunResults
 
 # As `dca.jobs.job` writes it: date, time, level, logger, message. Other programs' noise is left in the logs.
 _LINE = re.compile(r"^\S+ \S+ (WARNING|ERROR|CRITICAL) (dca\S*): (.+)$")
 MOST_PER_LOG = 20
-STAGES = ("preprocess", "decompose/raw", "decompose/dca", "glm")
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def gather_notes(
     problems: Iterable[str],
     training: dict[str, Any] | None,
     logs: Sequence[Path],
-    preprocess: Mapping[str, Any],
+    config: Mapping[str, Any],
 ) -> list[Note]:
     """Collect notes without repetition, errors first.
 
@@ -45,19 +45,24 @@ def gather_notes(
         Summary of the training.
     logs : sequence of path
         Logs of jobs.
-    preprocess : mapping
-        Section ``preprocess`` of the settings, for its limits.
+    config : mapping
+        Complete settings: limits of the preprocessing, and the dictionaries there are.
     """
+    preprocess = config["preprocess"]
+    stages = ("preprocess", *(f"decompose/{setup}" for setup in setups(config["decompose"])), "glm")
     notes = [Note("error", "report", problem) for problem in problems]
     notes += _warnings(training, "train")
     for run in runs:
         beyond = beyond_limits(run.summary("preprocess") or {}, preprocess["limits"])
         left_out = bool(beyond) and preprocess["exclude_over_limits"]
-        for stage in STAGES[:1] if left_out else STAGES:  # what an earlier study made of it does not count
+        for stage in stages[:1] if left_out else stages:  # what an earlier study made of it does not count
             notes += _warnings(run.summary(stage), f"{stage}, {run.run_id}")
         if left_out:
             beyond = [f"{text}: left out of training, GLM and comparison" for text in beyond]
         notes += _warnings({"warnings": beyond}, f"preprocess, {run.run_id}")
+    for setup in (name for name in stages if name.endswith("-group")):
+        group = setup.removesuffix("-group").replace("decompose/", "decompose/group/")
+        notes += _warnings(runs[0].folder.record(f"{group}/summary.json") if runs else None, group)
     for log in logs:
         notes += _from_log(log)
     return sorted(dict.fromkeys(notes), key=lambda note: note.level)  # "error" sorts before "warning"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +24,20 @@ CSS_DPI = 96
 # Okabe & Ito's colours: told apart with any colour vision, and in grey.
 BLUE, VERMILION, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#8a8f98", "#1b1f24"
 SETUP_COLOURS = {"dca": BLUE, "raw": VERMILION}
-# What a worker does, in order of the legend: work in blue and green, lost time in warm colours.
+# What a worker does, in order of the legend: work in blue and green, lost time in warm colours. Hatches tell
+# them apart without colour.
 PHASES = {
-    "compute": BLUE,
-    "read": "#56B4E9",
-    "exchange": "#E69F00",
-    "wait": VERMILION,
-    "update": GREEN,
-    "validate": "#CC79A7",
-    "checkpoint": "#F0E442",
-    "start-up": "#c3c8d0",
+    "compute": (BLUE, ""),
+    "read": ("#56B4E9", "...."),
+    "exchange": ("#E69F00", "////"),
+    "wait": (VERMILION, "xxxx"),
+    "update": (GREEN, "----"),
+    "validate": ("#CC79A7", "\\\\\\\\"),
+    "checkpoint": ("#F0E442", "||||"),
+    "start-up": ("#c3c8d0", "oooo"),
 }
-SPARE_COLOURS = ("#8a8f98", "#4b5563", INK)
+LOST = ("exchange", "wait", "start-up")  # drawn as low bars
+SPARE = ((GREY, "++++"), ("#4b5563", "****"), (INK, ""))
 
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
@@ -76,6 +79,8 @@ class Picture:
         What it shows, for those who do not see it.
     figure : Figure or None
         What it was drawn from, for other formats.
+    vectors : mapping
+        Of a picture that was drawn elsewhere: format to the file that is there.
     """
 
     png: bytes
@@ -83,6 +88,7 @@ class Picture:
     height: int
     alt: str
     figure: Figure | None = None
+    vectors: Mapping[str, Path] = field(default_factory=dict)
 
 
 def to_picture(figure: Figure, alt: str, colours: int = 64) -> Picture:

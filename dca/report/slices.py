@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 
 from dca.report.picture import Picture, styled, to_picture
+from dca.report.scales import COLOURS, Scale
 
-#: Cyan-blue to red-yellow, the field's habit: its arms differ on the axis that all colour vision has, and
-#: each gets lighter with size. The step at zero is never seen, as values near zero are transparent.
-COLOURS = LinearSegmentedColormap.from_list(
-    "cold_hot",
-    [
-        (0.0, "#c4f4ff"),
-        (0.2, "#3fa9f5"),
-        (0.42, "#1450c8"),
-        (0.5, "#0a2a80"),
-        (0.5, "#7d0a0a"),
-        (0.58, "#c81e14"),
-        (0.8, "#ff8c1a"),
-        (1.0, "#fff2a0"),
-    ],
-)
-Z_THRESHOLD = 3.1  # p = 0.001, one-sided, uncorrected
-MAP_THRESHOLD = 0.2  # share of the scale's end, for maps of atoms
 VIEWS = ("sagittal", "coronal", "axial")
 _PLANES = {"sagittal": (1, 2), "coronal": (0, 2), "axial": (0, 1)}  # axes shown: horizontal, vertical
 _MARGIN = 2  # voxels around the brain
+_DASHES = (0, (2, 1.2))  # around what is negative
+_PER_VOXEL = 6  # points of an outline along a voxel's edge
 
 
 class Volume(NamedTuple):
@@ -51,49 +35,6 @@ class Volume(NamedTuple):
     def voxel_mm(self) -> np.ndarray:
         """Edge lengths of a voxel in mm, shape (3,)."""
         return np.sqrt((self.affine[:3, :3] ** 2).sum(axis=0))
-
-
-@dataclass(frozen=True)
-class Scale:
-    """A symmetric colour scale.
-
-    Attributes
-    ----------
-    limit : float
-        Value at the end of the colours, and its negative at the other.
-    threshold : float
-        Weaker values fade out with the cube of their size: seen, not hidden.
-    label : str
-        Quantity and unit.
-    """
-
-    limit: float
-    threshold: float
-    label: str
-
-    def rgba(self, values: np.ndarray) -> np.ndarray:
-        """Colours of values, float64, shape (..., 4); zero and non-finite are transparent."""
-        known = np.where(np.isfinite(values), values, 0).astype(np.float64)
-        colours = COLOURS(Normalize(-self.limit, self.limit)(np.clip(known, -self.limit, self.limit)))
-        colours[..., 3] = np.minimum(1, np.abs(known) / self.threshold) ** 3
-        return colours
-
-
-def z_scale(maps: list[np.ndarray]) -> Scale:
-    """One scale for the z maps of a run: to the 99.9th percentile of all |z|, at least 1.3 thresholds."""
-    return Scale(max(_high(maps, 99.9), 1.3 * Z_THRESHOLD), Z_THRESHOLD, "z")
-
-
-def atom_scale(maps: list[np.ndarray]) -> Scale:
-    """One scale for the atoms' maps of a run: to the 99.5th percentile of all non-zero |coefficients|."""
-    limit = _high(maps, 99.5)
-    return Scale(limit, MAP_THRESHOLD * limit, "coefficient")
-
-
-def _high(maps: list[np.ndarray], percent: float) -> float:
-    values = np.concatenate([np.abs(m[np.isfinite(m) & (m != 0)]) for m in maps] or [np.empty(0)])
-    high = float(np.percentile(values, percent)) if values.size else 0.0
-    return high if high > 0 else 1.0
 
 
 def peak(volume: Volume, two_sided: bool = False) -> tuple[int, int, int]:
@@ -116,6 +57,8 @@ def draw_map(
 ) -> Picture:
     """Draw a map over the mean image on the three planes through one voxel.
 
+    What is below the negative of the scale's threshold has a dashed outline.
+
     Parameters
     ----------
     values, background, frame : Volume
@@ -136,7 +79,9 @@ def draw_map(
         low = foot + (height - up) / 2
         place = (left, left + across, low, low + up)
         _show(axes, _greys(background, view, cut, box, grey), place, "bilinear")
-        _show(axes, scale.rgba(_plane(values.data, view, cut, box)), place, "nearest")
+        section = _plane(values.data, view, cut, box)
+        _show(axes, scale.rgba(section), place, "nearest")
+        _outline(axes, section <= -scale.threshold, place)
         if view != "sagittal":
             _write(axes, left + 0.01 * width, foot + 0.94 * height, "L", "left")
             _write(axes, left + across - 0.01 * width, foot + 0.94 * height, "R", "right")
@@ -244,6 +189,25 @@ def _show(axes: Axes, image: np.ndarray, place: tuple[float, float, float, float
     axes.imshow(image, extent=place, origin="lower", aspect="auto", interpolation=smoothing)
 
 
+def _outline(axes: Axes, inside: np.ndarray, place: tuple[float, float, float, float]) -> None:
+    """Dashes along the edges of voxels: what is negative is told apart without colour."""
+    if not inside.any():
+        return
+    fine = np.kron(np.pad(inside, 1), np.ones((_PER_VOXEL, _PER_VOXEL)))
+    left, right, low, high = place
+    across, up = (right - left) / inside.shape[1], (high - low) / inside.shape[0]
+    around = (left - across, right + across, low - up, high + up)
+    axes.contour(
+        fine,
+        [0.5],
+        extent=around,
+        origin="lower",
+        colors=["white"],
+        linewidths=0.6,
+        linestyles=[(0, (2, 1.2))],
+    )
+
+
 def _write(axes: Axes, x: float, y: float, text: str, across: str) -> None:
     axes.text(x, y, text, color="white", fontsize=8, ha=across, va="center")
 
@@ -296,6 +260,9 @@ def _greys(
 def _colour_bar(axes: Axes, scale: Scale, place: tuple[float, float, float, float]) -> None:
     left, right, low, high = place
     _show(axes, COLOURS(np.linspace(0, 1, 256))[None], place, "nearest")
+    middle = (left + right) / 2
+    around = [left, middle, middle, left, left], [low, low, high, high, low]
+    axes.plot(*around, color="white", linewidth=0.6, linestyle=_DASHES)
     below = low - 0.7 * (high - low)
     end = f"{scale.limit:.3g}"
     for x, text, across in ((left, f"−{end}", "right"), (right, end, "left")):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from dca import provenance as origin
 from dca.decompose.settings import setups as decompose_setups
 from dca.preprocess.limits import reasons_to_exclude
 from dca.preprocess.template import template_on
@@ -20,10 +20,12 @@ from dca.report.features import show_model
 from dca.report.gallery import Data, Gallery, Shown
 from dca.report.index import run_row
 from dca.report.notes import gather_notes, run_logs
+from dca.report.origin import origin_of
 from dca.report.page import write_page
 from dca.report.picture import shrink_png
 from dca.report.results import Folder, RunResults, records
-from dca.report.slices import Z_THRESHOLD, Volume, draw_mask
+from dca.report.scales import Z_THRESHOLD
+from dca.report.slices import Volume, draw_mask
 
 SETUPS = ("raw", "dca")
 # Columns of the comparison that the page shows, in its order.
@@ -88,13 +90,13 @@ def write_subject(
     with Gallery(out, section["single_file"], section["formats"], section["viewers"]) as gallery:
         sections = [run_section(run, config, gallery) for run in found]
         logs = run_logs(folder.root, [run.run_id for run in found])
-        notes = gather_notes(found, folder.problems, None, logs, config["preprocess"])
+        notes = gather_notes(found, folder.problems, None, logs, config)
         write_page(
             out,
             "subject.html",
             subject=str(subject),
             verdicts=[
-                verdicts.judge_runs(found, config["preprocess"]),
+                verdicts.judge_runs(found, config["preprocess"], _excluded(config, str(subject))),
                 verdicts.judge_motion(found),
                 *_task_verdicts(kept),
             ],
@@ -105,8 +107,13 @@ def write_subject(
             z_threshold=Z_THRESHOLD,
             notes=notes,
             config=config,
-            provenance=dict(provenance) if provenance is not None else origin.collect(config),
+            provenance=origin_of(folder, config, provenance),
         )
+
+
+def _excluded(config: Mapping[str, Any], subject: str) -> list[str]:
+    """Those of the subject's runs that the settings leave out by hand."""
+    return [name for name in config["input"]["exclude"] if name.split("_")[0] == f"sub-{subject}"]
 
 
 def run_section(run: RunResults, config: Mapping[str, Any], gallery: Gallery) -> dict[str, Any]:
@@ -140,6 +147,7 @@ def _results(run: RunResults, config: Mapping[str, Any], gallery: Gallery) -> di
         "key": key_figure(run, gallery) if run.events else None,
         "glm": glm,
         "contrasts": contrast_maps(run, contrasts, gallery),
+        "contrasts_set": bool(contrasts),
         "comparison": _comparison(run),
         "decompositions": {setup: run.summary(f"decompose/{setup}") for setup in setups},
         "components": _components(run, setups, gallery),
@@ -166,9 +174,15 @@ def _task_verdicts(runs: Sequence[RunResults]) -> list[verdicts.Verdict]:
 
 
 def _png(run: RunResults, name: str, alt: str, gallery: Gallery) -> Shown | None:
-    path = f"preprocess/{run.run_id}/{name}.png"
-    picture = run.folder.read(path, lambda whole: shrink_png(whole, alt.format(run.run_id)))
-    return gallery.add(f"{run.run_id}_{name}", picture)
+    """A figure of the preprocessing, which also wrote it in other formats."""
+    folder = f"preprocess/{run.run_id}"
+    picture = run.folder.read(f"{folder}/{name}.png", lambda whole: shrink_png(whole, alt.format(run.run_id)))
+    if picture is None:
+        return None
+    files = {suffix: run.folder.root / folder / f"{name}.{suffix}" for suffix in ("svg", "pdf")}
+    there = {suffix: path for suffix, path in files.items() if path.exists()}
+    data = f"{folder}/desc-preproc_bold.nii.gz"
+    return gallery.add(f"{run.run_id}_{name}", replace(picture, vectors=there), data=data)
 
 
 def _template(run: RunResults, gallery: Gallery) -> Shown | None:
@@ -179,14 +193,22 @@ def _template(run: RunResults, gallery: Gallery) -> Shown | None:
     brain = template_on(mask.data.shape, mask.affine)
     template = Volume(np.where(brain > EDGE, brain, 0), mask.affine)
     alt = f"MNI template on axial slices with the outline of the brain mask of {run.run_id}."
-    return gallery.add(f"{run.run_id}_template", draw_mask(template, mask, alt, whole=True))
+    return gallery.add(
+        f"{run.run_id}_template",
+        draw_mask(template, mask, alt, whole=True),
+        data=f"preprocess/{run.run_id}/mask.nii.gz",
+    )
 
 
 def _motion(run: RunResults, gallery: Gallery) -> Shown | None:
     if run.confounds is None:
         return None
     alt = f"Head motion, FD and DVARS of {run.run_id} over time."
-    return gallery.add(f"{run.run_id}_motion", charts.draw_motion(run.confounds, run.tr, alt))
+    return gallery.add(
+        f"{run.run_id}_motion",
+        charts.draw_motion(run.confounds, run.tr, alt),
+        data=f"preprocess/{run.run_id}/confounds.tsv",
+    )
 
 
 def _mask(run: RunResults, gallery: Gallery) -> Shown | None:
@@ -194,4 +216,5 @@ def _mask(run: RunResults, gallery: Gallery) -> Shown | None:
         return None
     mask = run.mask if run.mask is not None and run.mask.data.shape == run.mean.data.shape else None
     alt = f"Mean image of {run.run_id} on axial slices with the outline of the mask."
-    return gallery.add(f"{run.run_id}_mask", draw_mask(run.mean, mask, alt))
+    data = f"preprocess/{run.run_id}/mean.nii.gz and mask.nii.gz"
+    return gallery.add(f"{run.run_id}_mask", draw_mask(run.mean, mask, alt), data=data)

@@ -9,16 +9,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dca import provenance as origin
 from dca.config import ROOT
 from dca.report import filter_charts, training_charts, verdicts
 from dca.report.filters import encoder_filters
 from dca.report.gallery import Gallery, Shown
 from dca.report.notes import gather_notes, study_logs
+from dca.report.origin import origin_of
 from dca.report.page import write_page
+from dca.report.paper import statements
 from dca.report.results import Folder
 
 BENCHMARKS = ROOT / "benchmarks" / "results"
+TABLES = ("scaling", "equal-loss", "step")
 
 
 def write_training(
@@ -71,14 +73,14 @@ def write_training(
             "filters": _filters(folder, card, gallery) if trained else None,
             "scaling": _scaling(measured, gallery),
             "equal_loss": _equal_loss(measured),
-            "paper": {"workers": training_charts.PAPER_WORKERS, "speedup": training_charts.PAPER_SPEEDUP},
+            "statements": statements(*(measured.table(f"{name}.tsv") for name in TABLES)),
             "config": config,
-            "provenance": dict(provenance) if provenance is not None else origin.collect(config),
+            "provenance": origin_of(folder, config, provenance),
             "data": gallery.data,
         }
         logs = [log for log in study_logs(folder.root) if trained and log.stem == "train"]
         problems = [*folder.problems, *measured.problems]
-        notes = gather_notes([], problems, training, logs, config["preprocess"])
+        notes = gather_notes([], problems, training, logs, config)
         write_page(out, "training.html", notes=notes, **context)
 
 
@@ -87,7 +89,7 @@ def show_losses(history: pd.DataFrame | None, gallery: Gallery) -> Shown | None:
     if history is None or not np.isfinite(history["loss"]).any():
         return None
     alt = "Training and validation loss, left against updates, right against time."
-    return gallery.add("losses", training_charts.draw_losses(history, alt))
+    return gallery.add("losses", training_charts.draw_losses(history, alt), data="train/history.tsv")
 
 
 def _pace(history: pd.DataFrame | None, gallery: Gallery) -> Shown | None:
@@ -126,7 +128,7 @@ def _timeline(timeline: pd.DataFrame | None, gallery: Gallery) -> dict[str, Any]
     shares = spent.unstack(fill_value=0)
     shares = 100 * shares.div(shares.sum(axis=1), axis=0)
     return {
-        "picture": gallery.add("timeline", picture),
+        "picture": gallery.add("timeline", picture, data="train/timeline.tsv"),
         "shown_s": shown_s,
         "total_s": total_s,
         "phases": [str(phase) for phase in shares.columns],
@@ -150,8 +152,8 @@ def _filters(folder: Folder, card: Mapping[str, Any] | None, gallery: Gallery) -
     for number, kernels in enumerate(deeper, start=2):
         step_s = tr * float(np.prod(pooling[: number - 1])) if len(pooling) >= number - 1 else tr
         alt = f"Gain by frequency of the {kernels.shape[2]} features of layer {number}."
-        drawn = filter_charts.draw_deeper(kernels, step_s, alt)
-        layers.append((number, gallery.add(f"layer{number}", drawn)))
+        drawn, gains = filter_charts.draw_deeper(kernels, step_s, alt)
+        layers.append((number, gallery.add(f"layer{number}", drawn, gains)))
     lag_alt = f"The {count} filters of the first layer over time lag."
     gain_alt = f"Gain by frequency of the {count} filters of the first layer."
     frequency, gain = filter_charts.responses(weights, tr)

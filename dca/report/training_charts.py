@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
+from dca.report.paper import PAPER_SPEEDUP, PAPER_WORKERS
 from dca.report.picture import (
     BLUE,
     GREY,
+    LOST,
     PHASES,
-    SPARE_COLOURS,
+    SPARE,
     VERMILION,
     Picture,
     styled,
@@ -20,9 +25,9 @@ from dca.report.picture import (
 )
 
 MAX_SPANS = 4000
+HIGH, LOW = 0.72, 0.36  # of bars in a row of the timeline
 SUPERVISOR = "supervisor"
 PACE_BINS = 40
-PAPER_WORKERS, PAPER_SPEEDUP = 13, 7  # Makkie et al., 2019, Fig. 5: "almost seven times"
 _MARKERS = ("o", "s", "^", "D")
 _SHADES = ("#9ecae9", "#4a98c9", BLUE, "#003a5c")
 
@@ -68,7 +73,8 @@ def process_names(workers: pd.Series) -> pd.Series:
 def draw_timeline(timeline: pd.DataFrame, alt: str) -> tuple[Picture, float]:
     """Draw what each process did when; also gives the last second shown.
 
-    Of a long training only the first `MAX_SPANS` spans are drawn: more would be finer than a pixel.
+    Of a long training only the first `MAX_SPANS` spans are drawn: more would be finer than a pixel. Phases
+    differ in colour and hatch, and lost time is lower: colour is never the only sign.
 
     Parameters
     ----------
@@ -83,19 +89,26 @@ def draw_timeline(timeline: pd.DataFrame, alt: str) -> tuple[Picture, float]:
     figure = Figure(figsize=(8.2, 0.95 + 0.34 * len(processes)), layout="constrained")
     axes = figure.subplots()
     for number, phase in enumerate(phases):
-        colour = PHASES.get(phase, SPARE_COLOURS[number % len(SPARE_COLOURS)])
+        colour, hatch = PHASES.get(phase, SPARE[number % len(SPARE)])
+        height = LOW if phase in LOST else HIGH
+        look: dict[str, Any] = {
+            "facecolor": colour,
+            "hatch": hatch,
+            "edgecolor": _over(colour),
+            "linewidth": 0,
+        }
         for place, process in enumerate(processes):
             spans = shown[(shown["phase"] == phase) & (shown["process"] == process)]
             bars = list(zip(spans["start_s"], spans["end_s"] - spans["start_s"], strict=True))
-            axes.broken_barh(bars, (place - 0.36, 0.72), color=colour, linewidth=0)
-        axes.broken_barh([], (0, 0), color=colour, label=phase)
+            axes.broken_barh(bars, (place + HIGH / 2 - height, height), **look)
+        axes.broken_barh([], (0, 0), label=phase, **look)
     axes.set_yticks(range(len(processes)), processes)
     axes.set_ylim(len(processes) - 0.5, -0.5)
     axes.set_ylabel("Worker")
     axes.set_xlabel("Time (s)")
     axes.margins(x=0.005)
     axes.grid(axis="y", visible=False)
-    figure.legend(loc="outside upper left", ncols=6)
+    figure.legend(loc="outside upper left", ncols=8, columnspacing=1.3, handlelength=1.8)
     return to_picture(figure, alt), float(shown["end_s"].max())
 
 
@@ -176,6 +189,12 @@ def draw_scaling(scaling: pd.DataFrame, alt: str) -> Picture:
     figure.axes[0].set_ylabel("Speed-up over one process")
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=6)
     return to_picture(figure, alt)
+
+
+def _over(colour: str) -> str:
+    """White or dark, whichever is seen on a colour."""
+    red, green, blue = to_rgb(colour)
+    return "#ffffffb0" if 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.5 else "#1b1f24b0"
 
 
 def _log_scale(axes: Axes) -> None:

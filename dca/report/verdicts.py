@@ -45,9 +45,21 @@ class Verdict:
     level: Level
 
 
-def judge_runs(runs: Sequence[RunResults], preprocess: Mapping[str, Any]) -> Verdict:
-    """Which runs made it into the analysis; `preprocess` is that section of the settings."""
-    left_out = [run.run_id for run in runs if reasons_to_exclude(run.summary("preprocess") or {}, preprocess)]
+def judge_runs(
+    runs: Sequence[RunResults], preprocess: Mapping[str, Any], excluded: Sequence[str] = ()
+) -> Verdict:
+    """Which runs made it into the analysis, and why others did not.
+
+    Parameters
+    ----------
+    runs : sequence of RunResults
+    preprocess : mapping
+        That section of the settings.
+    excluded : sequence of str
+        Runs that the settings leave out by hand, which are not among `runs`.
+    """
+    reasons = {run.run_id: reasons_to_exclude(run.summary("preprocess") or {}, preprocess) for run in runs}
+    left_out = {name: why for name, why in reasons.items() if why}
     kept = [run for run in runs if run.signals and run.run_id not in left_out]
     lost = [run.run_id for run in runs if not run.signals and run.run_id not in left_out]
     subjects = len({run.subject for run in runs})
@@ -59,7 +71,10 @@ def judge_runs(runs: Sequence[RunResults], preprocess: Mapping[str, Any]) -> Ver
     if lost:
         parts.append(f"without signals: {_listing(lost)}")
     if left_out:
-        parts.append(f"{len(left_out)} left out, beyond the limits: {_listing(left_out)}")
+        named = [f"{name} ({'; '.join(why)})" for name, why in left_out.items()]
+        parts.append(f"{len(left_out)} left out, beyond the limits: {_listing(named)}")
+    if excluded:
+        parts.append(f"left out by hand (input.exclude): {_listing(excluded)}")
     rule = "A run is in when its signals were extracted" + (
         " and it keeps preprocess.limits." if preprocess["exclude_over_limits"] else "."
     )

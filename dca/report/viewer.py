@@ -12,7 +12,8 @@ from scipy.ndimage import maximum_filter, minimum_filter
 
 from dca.report.gallery import Gallery
 from dca.report.page import content_hash
-from dca.report.slices import COLOURS, Scale, Volume
+from dca.report.scales import COLOURS, Scale
+from dca.report.slices import Volume
 
 FINEST_MM = 3.0  # voxels of a viewer: at 2 mm one would be a megabyte
 STYLE = "body { background: #000; color: #fff; font: 16px system-ui, sans-serif; } .hidden { display: none; }"

@@ -140,9 +140,15 @@ def shown_page(page, category, caption):
     return path if config["report"]["bundle"] else report(path, category=category, caption=caption)
 
 
+def run_vectors(run_id):
+    """Carpet plot and temporal SNR of a run in other formats, beside the PNG."""
+    names = [f"{figure}.{kind}" for figure in ("carpet", "tsnr") for kind in ("svg", "pdf")]
+    return [result(f"preprocess/{run_id}/{name}") for name in names]
+
+
 def scaling_tables():
     """What the benchmarks of the training left in the clone, as far as they were run."""
-    tables = [settings.ROOT / f"benchmarks/results/{name}.tsv" for name in ("scaling", "equal-loss")]
+    tables = [settings.ROOT / f"benchmarks/results/{name}.tsv" for name in ("scaling", "equal-loss", "step")]
     return [given_file(table) for table in tables if table.is_file()]
 
 
@@ -275,8 +281,9 @@ def run_report_files(run, kept):
         f"preprocess/{run.run_id}/mean.nii.gz",
         f"preprocess/{run.run_id}/mask.nii.gz",
     ]
+    vectors = run_vectors(run.run_id)
     if run not in kept:
-        return [result(name) for name in preprocessed]
+        return [*vectors, *(result(name) for name in preprocessed)]
     names = [
         *preprocessed,
         f"signals/{run.run_id}.h5",
@@ -293,7 +300,7 @@ def run_report_files(run, kept):
     if run.events:
         tables = [f"compare/{folder}/{run.run_id}.tsv" for folder in ("runs", "atoms")]
         names += [f"glm/{run.run_id}/summary.json", *tables]
-    return [result(name) for name in names]
+    return [*vectors, *(result(name) for name in names)]
 
 
 def subject_report_input(wildcards):

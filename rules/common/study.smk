@@ -14,6 +14,7 @@ from dca.decompose.settings import setups as decompose_setups
 from dca.errors import DCAError, InputError
 from dca.model.study import check_runs, check_trained
 from dca.preprocess import backends
+from dca.provenance import record_command
 from dca.simulate import layout
 from dca.train.checkpoint import Checkpoints
 

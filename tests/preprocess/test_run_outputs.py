@@ -51,9 +51,11 @@ def test_carpet_is_drawn_for_one_and_for_two_images(still, brain, save, tmp_path
         image = imread(out)
         assert image[..., :3].std() > 0.1
         heights.append(image.shape[0])
-        first = out.read_bytes()
+        files = [out.with_suffix(suffix) for suffix in (".png", ".svg", ".pdf")]
+        first = [path.read_bytes() for path in files]
+        assert b"<svg" in first[1] and b"time (s)" in first[1] and first[2].startswith(b"%PDF")
         carpet(still, after, brain, tmp_path / "confounds.tsv", out, tr=0.72, title="sub-01")
-        assert out.read_bytes() == first
+        assert [path.read_bytes() for path in files] == first
     assert heights[1] > heights[0]
 
 
@@ -64,6 +66,7 @@ def test_temporal_snr_is_drawn_for_one_and_for_two_images(still, brain, save, tm
         tsnr(still, brain, after, brain, tmp_path / "tsnr.png", title="sub-01")
         heights.append(imread(tmp_path / "tsnr.png").shape[0])
         assert imread(tmp_path / "tsnr.png")[..., :3].std() > 0.1
+        assert all((tmp_path / f"tsnr.{suffix}").stat().st_size for suffix in ("svg", "pdf"))
     assert heights[1] > heights[0]
 
 

@@ -176,11 +176,18 @@ def _write_preprocessing(folder: Path, brain: np.ndarray, rng: np.random.Generat
     table["dvars"], table["std_dvars"] = 20.0, 1 + 0.1 * rng.standard_normal(T)
     table["global_signal"] = 100.0
     write_tsv(folder / "confounds.tsv", table, {})
-    write_json(folder / "summary.json", {"backend": "native", "steps": {"highpass_s": 100, "smooth_mm": 0}})
+    steps = [
+        {"step": "motion", "niimath": "1.0"},
+        {"step": "bias", "simpleitk": "2.5.7"},
+        {"step": "scale", "target": 10000.0},
+        {"step": "highpass", "highpass_s": 100, "niimath": "1.0"},
+    ]
+    write_json(folder / "summary.json", {"backend": "native", "steps": steps})
     figure = Figure(figsize=(6, 2))
     figure.subplots().imshow(rng.standard_normal((100, T)), cmap="gray", aspect="auto")
     for name in ("carpet", "tsnr"):
-        figure.savefig(folder / f"{name}.png")
+        for suffix in ("png", "svg", "pdf"):
+            figure.savefig(folder / f"{name}.{suffix}")
 
 
 def _design(events: tuple[str, ...], rng: np.random.Generator) -> pd.DataFrame:
@@ -204,7 +211,8 @@ def _write_dictionary(
     volumes = [{"volume": k, "atom": columns[k], "index": k, "sign": 1, "event": event} for k, event in kept]
     write_json(folder / "maps.json", {"volumes": volumes})
     summary = {
-        "atoms": K, "density_percent": 31.0, "voxels_without_code": 2, "unused_atoms": 0, "r2": 0.4,
+        "atoms": K, "normalise": "unit", "lambda": 0.15, "versions": {"spams": "2.6"},
+        "density_percent": 31.0, "voxels_without_code": 2, "unused_atoms": 0, "r2": 0.4,
         "warnings": ["31 % of the coefficients are not zero"],
     }  # fmt: skip
     write_json(folder / "summary.json", summary)
@@ -239,7 +247,11 @@ def _write_task(
         z[3 + number % 6, 5:8, 5:8] += 7
         _save(folder / f"{name}_z.nii.gz", np.where(brain, z, 0).astype(np.float32))
     maps = {name: {"peak_z": 7.0} for name in (*run.events, "hands")}
-    summary = {"volumes": T, "maps": maps, "space": run.space, "events": list(run.events)}
+    summary = {
+        "volumes": T, "maps": maps, "space": run.space, "events": list(run.events),
+        "hrf": "spm", "noise": "ar1", "drift": "filter", "versions": {"nilearn": "0.12"},
+        "confounds": ["trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z"],
+    }  # fmt: skip
     write_json(folder / "summary.json", summary)
     rows = [
         {
@@ -308,9 +320,13 @@ def _write_training(folder: Path, rng: np.random.Generator) -> None:
     ]  # fmt: skip
     spans.append({"worker": np.nan, "phase": "validate", "start_s": 3, "end_s": 5, "step": 9})
     write_tsv(folder / "timeline.tsv", pd.DataFrame(spans), TIMELINE)
-    write_json(folder / "summary.json", {"mode": "downpour", "workers": 2, "updates": 200, "wall_s": 80.0})
+    counts = {"workers": 2, "updates": 200, "train_runs": 2, "train_rows": 900, "batch_size": 9}
+    summary = {"mode": "downpour", **counts, "validation": "subjects", "wall_s": 80.0}
+    write_json(folder / "summary.json", summary)
+    given = {"servers": 1, "optimizer": "adagrad", "learning_rate": 0.01}
+    card = {"schema": 1, "architecture": {}, "weights_sha256": "0", "tr": TR, "config": {"train": given}}
     write_json(
-        folder / "model" / "card.json", {"schema": 1, "architecture": {}, "weights_sha256": "0", "tr": TR}
+        folder / "model" / "card.json", card | {"versions": {"tensorflow-cpu": "2.21", "keras": "3.15"}}
     )
     lag = np.arange(21) - 10
     kernels = np.stack([np.cos(0.05 * f * lag) * np.exp(-((lag / 7) ** 2)) for f in range(32)], axis=-1)
@@ -329,6 +345,8 @@ def _write_scaling(folder: Path) -> None:
     row = {"mode": "downpour", "workers": 2, "warmup": True, "target": 3, "reached": "3 of 3"}
     ratios = {"speedup": 0.6, "updates_ratio": 1.4, "rows_ratio": 1.4}
     write_tsv(folder / "equal-loss.tsv", pd.DataFrame([{**row, **ratios}]), {})
+    steps = pd.DataFrame({"what": "dca step", "threads": [1, 2], "median": [90.0, 180.0]})
+    write_tsv(folder / "step.tsv", steps, {})
 
 
 def _save(path: Path, data: np.ndarray) -> None:

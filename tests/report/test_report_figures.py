@@ -17,7 +17,8 @@ from dca.report.gallery import Gallery
 from dca.report.group_maps import _read
 from dca.report.picture import shrink_png
 from dca.report.results import Folder, RunResults, read_volume, records
-from dca.report.slices import Scale, Volume, atom_scale, draw_map, in_mm, peak, z_scale
+from dca.report.scales import Scale, atom_scale, z_scale
+from dca.report.slices import Volume, draw_map, in_mm, peak
 from dca.report.viewer import _coarsened, _strongest, add_viewer
 
 SCALE = Scale(10.0, 3.0, "z")
