@@ -17,8 +17,10 @@ import pytest
 from PIL import Image
 from scipy import sparse
 
+from dca import config as settings
 from dca.errors import OutputError
 from dca.files import read_json, read_tsv, write_json, write_tsv
+from dca.report import write_subject
 from dca.report.components import add_components, component_numbers
 from dca.report.costs import read_costs
 from dca.report.gallery import Gallery
@@ -103,11 +105,31 @@ def test_no_address_outside_the_folder_and_no_script_but_the_pages_own(pages) ->
             if "_files/" in address:
                 assert (page.parent / unquote(address)).stat().st_size > 0
         text = page.read_text(encoding="utf-8")
-        assert len(text) < 5e6
+        assert page.stat().st_size < 0.5e6
         [(attributes, code)] = parsed.scripts
         assert attributes == {}
         digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
         assert f"script-src 'sha256-{digest}' 'self' file:;" in html.unescape(text)
+
+
+def test_a_page_of_400_atoms_and_all_it_shows_stay_within_5_mb(load_benchmark, tmp_path) -> None:
+    atoms = 20  # what they take grows with their number
+    made = load_benchmark("report")
+    made.write_study(tmp_path, 3.0, atoms, ["raw"])
+    config = settings.resolve(
+        {"report": {"formats": [], "viewers": False}, "decompose": {"setups": ["raw"], "atoms": atoms}}
+    )
+    page = tmp_path / "report" / "01.html"
+    write_subject(page, "01", [made.RUN], tmp_path, config)
+    parsed = Parsed(page)
+    images = sum((page.parent / unquote(found["src"])).stat().st_size for found in parsed.images)
+    assert len(parsed.images) == 5 + 2 + 3 * len(made.EVENTS)
+    sheet, numbers = (
+        next(page.with_name("01_files").glob(f"*_components.{kind}")).stat().st_size
+        for kind in ("webp", "js")
+    )
+    assert sheet > 1000 * atoms  # maps, not black
+    assert page.stat().st_size + images + 400 / atoms * (sheet + numbers) < 5e6
 
 
 def test_a_single_file_holds_everything(small, tmp_path) -> None:
@@ -258,6 +280,16 @@ def test_damaged_files_are_listed_and_the_rest_shown(sketched) -> None:
     for path in paths:
         assert f"Error (report): {path}" in " ".join(parsed.text.split()), path
     assert len(parsed.images) == 4  # GLM, dca, time course, contrast
+
+
+def test_components_of_a_dictionary_of_another_length_are_listed_and_not_shown(sketched) -> None:
+    path = f"decompose/raw/{sketched.runs[0].run_id}/dictionary.tsv"
+    write_tsv(sketched.results / path, read_tsv(sketched.results / path).iloc[:-1], {})
+    page = sketched.write("01")
+    assert f"Error (report): {path}: has 63 rows, the run has 64 volumes" in " ".join(
+        Parsed(page).text.split()
+    )
+    assert [file.stem[-14:] for file in page.with_name("01_files").glob("*.js")] == ["dca_components"]
 
 
 @pytest.mark.parametrize("lacking", ["r", "position_mm", "median"])
