@@ -3,6 +3,7 @@
 import pytest
 
 from dca.config import ROOT
+from dca.files import read_tsv
 
 # Of those tables that the docs show in part.
 COLUMNS = {
@@ -19,6 +20,7 @@ COLUMNS = {
         ("gpu", "scaling"),
         ("motion", "preprocessing"),
         ("preprocess_memory", "preprocessing"),
+        ("report", "report"),
         ("scale_extraction", "scale"),
         ("scale_reading", "scale"),
         ("scale_encoding", "scale"),
@@ -31,3 +33,9 @@ def test_tables_of_the_docs_are_those_of_the_benchmarks(load_benchmark, name, pa
     results = ROOT / "benchmarks" / "results"
     table = load_benchmark("table").markdown(results / f"{name}.tsv", COLUMNS.get(name))
     assert table in (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+
+
+def test_a_page_of_the_report_is_seen_at_once_and_is_not_large():
+    table = read_tsv(ROOT / "benchmarks" / "results" / "report.tsv").set_index("images")
+    assert (table["paint_ms"] < 1000).all()
+    assert (table.loc["beside it", ["html_kb", "opened_kb"]] < 5000).all()
