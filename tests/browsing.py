@@ -69,6 +69,25 @@ OUTLINE = """
   return lines;
 }
 """
+# Every drawn canvas holds more than one colour.
+PAINTED = """
+() => [...document.querySelectorAll("canvas")].every(canvas => {
+  const { width, height } = canvas;
+  const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+  return data.some((value, i) => i % 4 < 3 && value !== data[i % 4]);
+})
+"""
+COURSE = "node => [...node.querySelectorAll('path.line')].map(line => line.getAttribute('d')).join()"
+# Width of the sheet that a small map is a tile of, when it is there.
+SHEET = """
+async node => {
+  const image = new Image();
+  image.src = getComputedStyle(node).backgroundImage.slice(5, -2);
+  await image.decode();
+  return image.naturalWidth;
+}
+"""
+PLACE = re.compile(r"x = (−?\d+), y = (−?\d+), z = (−?\d+) mm")
 NUMBER = re.compile(r"(?<![\w-])[-−+]?\d+(?:[.\u202f]\d+)*(?:e[-−+]?\d+)?")
 # What a worker did differs from training to training.
 PHASES = re.compile(r"(?<=columns: Worker \|).*")
@@ -103,7 +122,7 @@ class Visitor:
         for context, *_ in visits:
             context.close()
         for _, path, asked, said in visits:
-            fetched = {url for url in asked if not url.startswith("data:")}
+            fetched = {url for url in asked if not url.startswith(("data:", "blob:"))}
             beside = [*path.parent.glob("*.html"), *path.parent.glob("*_files/*")]
             assert fetched <= {file.as_uri() for file in beside}
             assert said == []
@@ -140,10 +159,14 @@ def look_over(visit, folder) -> None:
     """Look at every page of a report: as wide and as narrow as it gets, light and dark."""
     pages = sorted(folder.glob("*.html"))
     assert {"index", "training"} < {path.stem for path in pages}
-    for path in pages:
+    # Viewers are made one like the other: one of each page.
+    viewers = [found[0] for page in pages if (found := sorted(folder.glob(f"{page.stem}_files/*.html")))]
+    for path in [*pages, *viewers]:
         page = visit(path)
         build_components(page)
-        assert page.evaluate(UNSEEN) == [], path
+        if path in pages:
+            assert page.evaluate(UNSEEN) == [], path
+        assert page.evaluate(PAINTED), path
         assert page.evaluate("document.documentElement.scrollWidth") <= 1440, path
         assert page.evaluate(FAINT) == [], path
         visit.leave()
@@ -156,6 +179,118 @@ def look_over(visit, folder) -> None:
     assert images
     for path in images:
         assert np.asarray(Image.open(path).convert("RGB")).std() > BLANK, path
+
+
+def use(visit, folder) -> None:
+    """Use a report's tables, browser of components and viewer as a reader does, and print its pages."""
+    sort_a_table(visit(folder / "index.html"))
+    subject = next(path for path in sorted(folder.glob("*.html")) if path.stem not in ("index", "training"))
+    page = visit(subject)
+    build_components(page)
+    walk_components(page.locator(".browser").first)
+    walk_viewer(visit(next(folder.glob(f"{subject.stem}_files/*_viewer.html"))))
+    visit.leave()
+    for path in (folder / "index.html", subject):
+        print_page(visit(path, width=794, scheme="dark"))
+        visit.leave()
+
+
+def sort_a_table(page) -> None:
+    """Sort the index's table of runs by mouse and by keyboard."""
+    heading = page.locator("#runs th").filter(has_text="Run").first
+    cells = page.locator("#runs tbody tr td:first-child")
+    heading.get_by_role("button").click()
+    assert heading.get_attribute("aria-sort") == "ascending"
+    rising = cells.all_inner_texts()
+    assert rising == sorted(rising)
+    heading.get_by_role("button").press("Enter")
+    assert heading.get_attribute("aria-sort") == "descending"
+    assert cells.all_inner_texts() == rising[::-1]
+
+
+def walk_components(root) -> None:
+    """Walk through a browser of components by keyboard, then choose an atom by mouse."""
+    root.get_by_label("Sort by").select_option("atom")
+    last = root.locator(".thumbs button").count() - 1
+    root.locator("[aria-current]").focus()
+    title, seen = root.locator(".component .title"), set()
+    for key, atom in (("ArrowRight", 1), ("End", last), ("Home", 0)):
+        root.page.keyboard.press(key)
+        assert re.fullmatch(rf"[\w-]+, atom {atom}", title.inner_text())
+        seen.add(root.locator(".component .plots").evaluate(COURSE))
+    assert len(seen) == 3
+    assert root.page.evaluate("document.activeElement.dataset.atom") == "0"
+    thumb = root.locator(f".thumbs button[data-atom='{min(3, last)}']")
+    thumb.click()
+    assert re.fullmatch(rf"[\w-]+, atom {min(3, last)}", title.inner_text())
+    assert thumb.get_attribute("aria-current") == "true" and root.locator("[aria-current]").count() == 1
+
+
+def walk_viewer(page) -> None:
+    """Move through a viewer by keyboard, there and back along each axis, then by mouse."""
+    canvas, place = page.locator("canvas"), page.locator("#place")
+    page.wait_for_function("document.querySelector('#place').textContent !== ''")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "3Dviewer"
+
+    def position():
+        return [int(mm.replace("−", "-")) for mm in PLACE.match(place.inner_text()).groups()]
+
+    def picture():
+        return canvas.evaluate("node => node.toDataURL()")
+
+    start, drawn = position(), picture()
+    for axis, (there, back) in enumerate(
+        (("ArrowRight", "ArrowLeft"), ("ArrowUp", "ArrowDown"), ("PageUp", "PageDown"))
+    ):
+        page.keyboard.press(there)
+        moved = np.subtract(position(), start)
+        assert moved[axis] > 0 and np.count_nonzero(moved) == 1  # to the right, the front, the top
+        assert picture() != drawn
+        page.keyboard.press(back)
+        assert position() == start and picture() == drawn
+    page.keyboard.press("Shift+PageDown")
+    assert position()[2] < start[2]
+    page.keyboard.press("Shift+PageUp")
+    box = canvas.bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 7, box["y"] + box["height"] / 3)
+    page.wait_for_function("old => document.querySelector('canvas').toDataURL() !== old", arg=drawn)
+    assert position() != start
+
+
+def print_page(page) -> bytes:
+    """Print a page to PDF, and check what is on paper: all of it, within its width, readable."""
+    closed = page.locator("details:not([open])").count()
+    for root in page.locator(".browser").all()[:1]:
+        root.locator(".component .plot").first.wait_for()  # nobody has scrolled to it
+        assert root.locator(".component .thumb").evaluate(SHEET) > 100
+    page.evaluate(
+        """() => addEventListener("beforeprint", () => { globalThis.shut = [
+             document.querySelectorAll("details:not([open])").length,
+             document.querySelectorAll(".browser:not(:has(.component))").length,
+           ]; })"""
+    )
+    page.emulate_media(media="null")
+    printed = page.pdf(format="A4")
+    assert page.evaluate("globalThis.shut") == [0, 0]
+    assert page.locator("details:not([open])").count() == closed  # as before
+    if page.locator(".browser").count():
+        assert re.search(rb"/Height 64\b", printed)  # the map of a card, as large as in its sheet
+    page.emulate_media(media="print", color_scheme="dark")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    for root in page.locator(".browser").all():
+        root.locator(".component .plot").first.wait_for()
+        assert (
+            root.locator(".component .thumb").evaluate("node => getComputedStyle(node).printColorAdjust")
+            == "exact"
+        )
+    assert page.evaluate("document.documentElement.scrollWidth") <= 794
+    assert page.evaluate(FAINT) == []
+    assert page.locator("nav").first.is_hidden()
+    for details in page.locator("details").all():
+        assert details.evaluate("node => node.lastElementChild.checkVisibility()")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    return printed
 
 
 def outline(visit, folder) -> str:

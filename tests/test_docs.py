@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from dca.config import ROOT, load
+from dca.files import read_tsv
 
 # Of those tables that the docs show in part.
 COLUMNS = {
@@ -23,6 +24,7 @@ COLUMNS = {
         ("gpu", "scaling"),
         ("motion", "preprocessing"),
         ("preprocess_memory", "preprocessing"),
+        ("report", "report"),
         ("scale_extraction", "scale"),
         ("scale_reading", "scale"),
         ("scale_encoding", "scale"),
@@ -67,3 +69,9 @@ def test_make_lists_what_the_page_says_to_run(target):
     done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert re.search(rf"^{target} +\w", done.stdout, re.MULTILINE)
     assert f"make {target}" in CLUSTER
+
+
+def test_a_page_of_the_report_is_seen_at_once_and_is_not_large():
+    table = read_tsv(ROOT / "benchmarks" / "results" / "report.tsv").set_index("images")
+    assert (table["paint_ms"] < 1000).all()
+    assert (table.loc["beside it", ["html_kb", "opened_kb"]] < 5000).all()

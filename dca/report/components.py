@@ -12,7 +12,8 @@ from PIL import Image
 from scipy import sparse
 
 from dca.compare.pcc import correlate
-from dca.decompose.result import COEFFICIENTS, read_coefficients
+from dca.decompose.courses import variance_explained
+from dca.decompose.result import COEFFICIENTS, DICTIONARY, read_coefficients
 from dca.errors import InputError
 from dca.report.gallery import Data, Gallery
 from dca.report.results import RunResults
@@ -46,10 +47,19 @@ def add_components(run: RunResults, setup: str, gallery: Gallery) -> Data | None
     )
     if coefficients is None:
         return None
+    if len(dictionary) != run.signals["length"]:
+        problem = f"has {len(dictionary)} rows, the run has {run.signals['length']} volumes"
+        table = run.folder.root / folder / DICTIONARY
+        run.folder.note(InputError(table, problem, "run `decompose` again for this run"))
+        return None
     name = f"{run.run_id}_{setup}_components"
     maps = _Maps(run, coefficients)
     sheet = gallery.add_image(f"{name}.webp", maps.sheet())
-    numbers = component_numbers(run, setup, dictionary.to_numpy(np.float64), coefficients)
+    atoms = dictionary.to_numpy(np.float64)
+    numbers = component_numbers(run, setup, atoms, coefficients)
+    with Shard(run.folder.root / f"signals/{run.run_id}.h5") as shard:
+        variance = variance_explained(shard, atoms, coefficients)
+    numbers["variance"] = [float(f"{share:.4g}") for share in 100 * variance]
     return gallery.add_data(name, {"sheet": sheet, **maps.layout, **numbers})
 
 

@@ -27,8 +27,9 @@ def write_page(out: str | Path, template: str, **context: Any) -> None:
     """Render a template and write the page atomically.
 
     Style sheet and script are part of the page. Its Content-Security-Policy names both by their hashes and
-    allows images beside the page or in it, and the scripts with numbers that its own script asks for:
-    nothing else, and nothing from elsewhere.
+    allows images and scripts beside the page: nothing else, and nothing from elsewhere. The scripts hold
+    numbers. They cannot be named by their hashes, which browsers check of files on a server alone; and
+    ``file:`` stands beside ``'self'``, as a page that was opened from a disk has no origin that would match.
 
     Parameters
     ----------
@@ -40,8 +41,8 @@ def write_page(out: str | Path, template: str, **context: Any) -> None:
     """
     style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("style.css", "report.js"))
     policy = (
-        f"default-src 'none'; img-src 'self' file: data:; style-src '{content_hash(style)}'; "
-        f"script-src '{content_hash(script)}' 'strict-dynamic'; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; img-src 'self' file: data: blob:; style-src '{content_hash(style)}'; "
+        f"script-src '{content_hash(script)}' 'self' file:; base-uri 'none'; form-action 'none'"
     )
     page = (
         environment()

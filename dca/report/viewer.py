@@ -1,4 +1,4 @@
-"""A map that the mouse moves through in three planes, as a page of its own."""
+"""A map that mouse and keys move through in three planes, as a page of its own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,53 @@ from dca.report.scales import COLOURS, Scale
 from dca.report.slices import Volume
 
 FINEST_MM = 3.0  # voxels of a viewer: at 2 mm one would be a megabyte
-STYLE = "body { background: #000; color: #fff; font: 16px system-ui, sans-serif; } .hidden { display: none; }"
+STYLE = """
+html { color-scheme: dark; }
+body { background: #000; color: #fff; font: 16px/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
+h1 { font-size: 1.2rem; margin: 0; }
+p { margin: .4rem 0; max-width: 80ch; }
+canvas { display: block; }
+canvas:focus-visible { outline: 3px solid #7cbcf5; outline-offset: 2px; }
+.hidden { display: none; }
+"""
+# nilearn keeps the viewer in a variable of its own, and brainsprite listens to the mouse alone.
+KEPT = "var brain = brainsprite("
+KEYS = """
+const steps = {
+  ArrowLeft: ["X", -1], ArrowRight: ["X", 1], ArrowDown: ["Y", -1], ArrowUp: ["Y", 1],
+  PageDown: ["Z", -1], PageUp: ["Z", 1],
+};
+const canvas = document.getElementById("3Dviewer");
+const tell = () => {
+  const { coordinatesSlice: mm, voxelValue } = globalThis.brain;
+  const place = ["X", "Y", "Z"].map(axis => `${axis.toLowerCase()} = ${Math.round(mm[axis])}`).join(", ");
+  const value = Number.isNaN(voxelValue) ? "no value" : `value ${voxelValue.toFixed(2)}`;
+  document.getElementById("place").textContent = `${place} mm: ${value}`.replaceAll("-", "−");
+};
+const follow = event => {
+  const step = steps[event.key];
+  const { brain } = globalThis;
+  if (!step || !brain || event.altKey || event.ctrlKey || event.metaKey) return;
+  event.preventDefault();
+  const [axis, by] = step;
+  const last = brain.nbSlice[axis] - 1;
+  brain.numSlice[axis] = Math.min(last, Math.max(0, brain.numSlice[axis] + by * (event.shiftKey ? 5 : 1)));
+  brain.init(); // reads the value and the place anew
+  brain.drawAll();
+  tell();
+};
+canvas.addEventListener("keydown", follow);
+// jQuery's own listener was added before: the viewer is there.
+addEventListener("load", () => setTimeout(() => {
+  globalThis.brain.onclick = tell;
+  tell();
+}));
+"""
+HINT = (
+    "A click or a drag moves the slices. Keys do too, once the picture has the focus (Tab, or a click): "
+    "← and → to the left and right, ↑ and ↓ to the front and back, Page Up and Page Down up and down; with "
+    "Shift five voxels at a time."
+)
 
 
 def add_viewer(
@@ -101,7 +147,9 @@ def _strongest(volume: Volume) -> Volume:
 
 
 def _dress(page: str, title: str, said: str) -> str:
-    """Add title, heading, description and a policy that allows the page's own scripts and nothing else."""
+    """Add heading, description, keys, and a policy that allows the page's own scripts and nothing else."""
+    page = page.replace(KEPT, "globalThis.brain = brainsprite(", 1)
+    page = page.replace("</body>", f"<script>{KEYS}</script></main></body>", 1)
     scripts = " ".join(
         f"'{content_hash(code)}'" for code in re.findall(r"<script>(.*?)</script>", page, re.S)
     )
@@ -114,10 +162,14 @@ def _dress(page: str, title: str, said: str) -> str:
         f'<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<link rel="icon" href="data:,"><title>{escape(title)}</title><style>{STYLE}</style>'
     )
-    text = f"{title}. A click or a drag moves the slices. {said}"
-    canvas = f'<canvas id="3Dviewer" role="img" aria-label="{escape(title)}">'
-    page = re.sub(r"<head>.*?</head>", lambda _: f"<head>{head}</head>", page, count=1, flags=re.S)
-    page = page.replace("<body>", f"<body>\n<main><p>{escape(text)}</p>", 1).replace(
-        "</body>", "</main></body>"
+    text = (
+        f'<h1>{escape(title)}</h1><p id="hint">{escape(HINT)}</p><p>{escape(said)}</p>'
+        '<p id="place" role="status"></p>'
     )
+    canvas = (
+        '<canvas id="3Dviewer" tabindex="0" role="application" aria-roledescription="slice viewer" '
+        f'aria-label="{escape(title)}" aria-describedby="hint">'
+    )
+    page = re.sub(r"<head>.*?</head>", lambda _: f"<head>{head}</head>", page, count=1, flags=re.S)
+    page = page.replace("<body>", f"<body>\n<main>{text}", 1)
     return page.replace('<canvas id="3Dviewer">', canvas, 1)

@@ -3,7 +3,7 @@
 import copy
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import h5py
@@ -71,6 +71,12 @@ def fabricate_fixture() -> Callable[..., Study]:
 
 
 @pytest.fixture(scope="session")
+def rename() -> Callable[[Study], tuple[Study, str]]:
+    """Give the first run of a study a name that is HTML, and its files that name; the study and the name."""
+    return _rename
+
+
+@pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """Subjects 01 and 02 with a task, subject 03 at rest, and their report. Not to be changed."""
     study = _fabricate(tmp_path_factory.mktemp("finished") / "results")
@@ -130,6 +136,13 @@ def _fabricate(results: Path, events: tuple[str, ...] = EVENTS) -> Study:
     _write_training(results / "train", np.random.default_rng(9))
     _write_scaling(results / "benchmarks")
     return Study(results, config, runs)
+
+
+def _rename(study: Study) -> tuple[Study, str]:
+    old, new = study.runs[0], "sub-01_\"><img src=x onerror=alert(3)>'%20#?"
+    for path in sorted(study.results.rglob(f"{old.run_id}*"), reverse=True):
+        path.rename(path.with_name(path.name.replace(old.run_id, new)))
+    return replace(study, runs=[replace(old, run_id=new), *study.runs[1:]]), new
 
 
 def _run(results: Path, subject: str, split: str, events: tuple[str, ...]) -> Run:

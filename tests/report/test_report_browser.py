@@ -2,9 +2,13 @@
 
 import dataclasses
 import shutil
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
+
+from dca.files import read_tsv, write_tsv
 
 pytestmark = pytest.mark.browser
 PAGES = ("index", "training", "01", "03")
@@ -41,6 +45,36 @@ def test_print_fits_and_shows_all(visit, pages, name) -> None:
     assert page.locator("nav").first.is_hidden()
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_paper_has_what_is_folded_or_not_yet_built_and_light_colours(visit, browsing, pages, name) -> None:
+    page = visit(pages[name], width=794, scheme="dark")
+    names = ("--ink", "--good", "--caution", "--poor", "--unknown", "--dca", "--raw", "color-scheme")
+
+    def colours():
+        style = "getComputedStyle(document.documentElement)"
+        return {name: page.evaluate(f"{style}.getPropertyValue('{name}').trim()") for name in names}
+
+    dark = colours()
+    page.emulate_media(media="print")
+    paper = colours()
+    page.emulate_media(media="screen", color_scheme="light")
+    light = colours()
+    assert not any(paper[name] == dark[name] for name in names)
+    assert all(paper[name] == light[name] for name in names if name not in ("--ink", "color-scheme"))
+    browsing.print_page(page)
+
+
+def test_without_its_script_a_page_prints_what_is_folded(browser, pages) -> None:
+    context = browser.new_context(java_script_enabled=False, offline=True)
+    page = context.new_page()
+    page.goto(pages["01"].as_uri())
+    row = page.locator("details tr").first
+    assert not row.is_visible()
+    page.emulate_media(media="print")
+    assert row.is_visible()
+    context.close()
+
+
 def test_links_lead_to_the_run(visit, pages) -> None:
     page = visit(pages["03"])
     page.get_by_role("link", name="All subjects").click()
@@ -65,6 +99,47 @@ def test_hostile_names_do_not_run(visit, sketched) -> None:
     page = visit(sketched.write("index"))
     assert "<script>alert(1)</script>" in page.locator("#settings pre").inner_text()
     assert page.evaluate("document.scripts.length") == 1
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_hostile_names_of_events_and_runs_do_not_run(visit, rename, fabricate, tmp_path, single) -> None:
+    event = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
+    study = fabricate(tmp_path / "hostile", events=(event,))
+    study.config["report"]["single_file"] = single
+    study, name = rename(study)
+    page = visit(study.write("01"))
+    root = page.locator(".browser").first
+    root.scroll_into_view_if_needed()
+    root.get_by_label("Event").select_option(label=event)
+    assert event in root.locator(".component").inner_text()
+    assert page.get_by_role("heading", name=name, exact=True).is_visible()
+    assert page.locator("img[onerror]").count() == 0
+
+
+BLOCKED = """
+async () => {
+  const blocked = [];
+  addEventListener("securitypolicyviolation", event => blocked.push(event.blockedURI));
+  const inside = "data:text/javascript,globalThis.ran=1";
+  const tried = ["https://example.org/a.js", "http://localhost/a.js", inside];
+  for (const src of tried) document.head.append(Object.assign(document.createElement("script"), { src }));
+  document.head.append(Object.assign(document.createElement("script"), { text: "globalThis.ran=1" }));
+  await new Promise(resolve => setTimeout(resolve, 200));
+  try { eval("1"); blocked.push("eval ran"); } catch {}
+  return [blocked, globalThis.ran ?? 0];
+}
+"""
+
+
+def test_a_page_runs_no_script_but_its_own_and_its_data(visit, browsing, pages) -> None:
+    page = visit(pages["01"], errors=True)
+    browsing.build_components(page)
+    scripts = page.evaluate("[...document.scripts].filter(script => script.src).map(script => script.src)")
+    own = {path.as_uri() for path in pages["01"].with_name("01_files").glob("*_components.js")}
+    assert scripts and set(scripts) <= own
+    blocked, ran = page.evaluate(BLOCKED)
+    assert {"https://example.org/a.js", "http://localhost/a.js", "data", "inline"} <= set(blocked)
+    assert "eval ran" not in blocked and ran == 0
 
 
 @pytest.fixture
@@ -102,6 +177,12 @@ def test_components_are_all_there_and_sort(components) -> None:
     assert "Share of energy" in components.locator(".component").inner_text()
     falling = [float(text.split()[2]) for text in numbers(components)]
     assert falling == sorted(falling, reverse=True) and sum(falling) == pytest.approx(100, abs=0.1)
+    components.get_by_label("Sort by").select_option("variance")
+    assert components.get_by_label("Sort by").locator("option:checked").inner_text() == "variance explained"
+    falling = [float(text.split()[2]) for text in numbers(components)]
+    assert falling == sorted(falling, reverse=True) and 0 < sum(falling) < 100
+    shown = components.locator(".component dl").inner_text()
+    assert f"Variance explained\n{falling[0]:.3f} %" in shown
     assert "left-finger" in components.locator(".component").inner_text()
 
 
@@ -120,14 +201,8 @@ def test_a_card_shows_map_course_and_spectrum_of_the_chosen_atom(components) -> 
     assert card.get_by_role("img", name="Time course").locator("path.line").get_attribute("d") != course
 
 
-def test_the_sheet_of_maps_loads(components) -> None:
-    address = components.locator(".thumb").first.evaluate("node => getComputedStyle(node).backgroundImage")
-    size = components.page.evaluate(
-        """async address => { const image = new Image(); image.src = address; await image.decode();
-           return image.naturalWidth; }""",
-        address[5:-2],
-    )
-    assert size > 500
+def test_the_sheet_of_maps_loads(browsing, components) -> None:
+    assert components.locator(".thumb").first.evaluate(browsing.SHEET) > 500
 
 
 def test_keyboard_walks_through_the_components(components) -> None:
@@ -139,6 +214,46 @@ def test_keyboard_walks_through_the_components(components) -> None:
     assert components.page.evaluate("document.activeElement.dataset.atom") == "0"
 
 
+def test_keyboard_and_mouse_choose_an_atom(browsing, components) -> None:
+    browsing.walk_components(components)
+
+
+def test_a_small_map_is_its_atoms_tile_of_the_sheet(components, pages) -> None:
+    [columns, rows] = components.evaluate(
+        "node => { const data = arrived.get(JSON.parse(node.dataset.sources).raw[0]);"
+        " return [data.columns, data.rows]; }"
+    )
+    places = components.locator(".thumbs button").evaluate_all(
+        "nodes => nodes.map(node => [node.dataset.atom, node.firstChild.style.backgroundPosition])"
+    )
+    assert columns * rows >= len(places) == 12
+    for atom, place in places:
+        x, y = (float(part.rstrip("%")) / 100 for part in place.split())
+        tile = round(y * max(1, rows - 1)) * columns + round(x * max(1, columns - 1))
+        assert tile == int(atom)
+
+
+def test_the_spectrum_of_a_card_peaks_where_its_course_does(visit, sketched) -> None:
+    table = sketched.results / "decompose" / "raw" / sketched.runs[0].run_id / "dictionary.tsv"
+    atoms = read_tsv(table)
+    length, tr, cycles = len(atoms), sketched.runs[0].tr, 9
+    course = np.sin(2 * np.pi * cycles * np.arange(length) / length)
+    write_tsv(table, atoms.assign(atom_003=course / np.linalg.norm(course)), {})
+    page = visit(sketched.write("01"))
+    root = page.locator(".browser").first
+    root.scroll_into_view_if_needed()
+    root.get_by_label("Go to atom").fill("3")
+    root.get_by_label("Go to atom").press("Enter")
+    assert (
+        f"Strongest frequency\n{cycles / (length * tr):.3f} Hz" in root.locator(".component dl").inner_text()
+    )
+    path = root.get_by_role("img", name="Spectrum of atom 3").locator("path.line").get_attribute("d")
+    points = np.array([point.split() for point in path.lstrip("M").split("L")], dtype=float)
+    assert points[:, 1].argmin() == cycles - 1  # frequencies begin with one cycle; up is towards 0
+    others = np.delete(points[:, 1], cycles - 1)
+    assert np.ptp(others) < 3 and others.min() - points[cycles - 1, 1] > 100
+
+
 @pytest.mark.parametrize("width", [375, 794])
 def test_components_fit_a_narrow_window(visit, browsing, pages, width) -> None:
     page = visit(pages["01"], width=width, scheme="dark")
@@ -148,11 +263,12 @@ def test_components_fit_a_narrow_window(visit, browsing, pages, width) -> None:
     assert page.evaluate(browsing.FAINT) == []
 
 
-def test_components_work_within_a_single_file(visit, small, tmp_path) -> None:
+def test_components_work_within_a_single_file(visit, browsing, small, tmp_path) -> None:
     config = {**small.config, "report": {"single_file": True, "formats": [], "viewers": False}}
     page = visit(dataclasses.replace(small, config=config).write("01", tmp_path / "01.html"))
     page.locator(".browser").first.scroll_into_view_if_needed()
     page.locator(".thumbs button").nth(11).wait_for(state="attached")
+    assert page.locator(".thumb").first.evaluate(browsing.SHEET) > 500
 
 
 def test_without_its_folder_a_page_says_so(visit, sketched) -> None:
@@ -173,7 +289,7 @@ def test_without_its_maps_the_browser_says_so(visit, sketched) -> None:
     assert page.get_by_text("raw, atom").is_visible()
 
 
-def test_a_table_sorts_by_mouse_and_keyboard(visit, pages) -> None:
+def test_a_table_sorts_by_mouse_and_keyboard(visit, browsing, pages) -> None:
     page = visit(pages["index"])
     heading = page.locator("#runs th").filter(has_text="Run")
     first = page.locator("#runs tbody tr").first.locator("td").first
@@ -183,9 +299,10 @@ def test_a_table_sorts_by_mouse_and_keyboard(visit, pages) -> None:
     heading.get_by_role("button").press("Enter")
     assert heading.get_attribute("aria-sort") == "descending"
     assert first.inner_text() == "sub-03_task-rest"
+    browsing.sort_a_table(page)
 
 
-def test_a_viewer_opens_and_follows_the_mouse(visit, fabricate, tmp_path) -> None:
+def test_a_viewer_opens_and_follows_mouse_and_keys(visit, browsing, fabricate, tmp_path) -> None:
     event = "</title><script>alert(1)</script>"
     study = fabricate(tmp_path / "viewed", events=(event,))
     study.config["report"]["viewers"] = True
@@ -193,10 +310,20 @@ def test_a_viewer_opens_and_follows_the_mouse(visit, fabricate, tmp_path) -> Non
     # By keyboard: what is built as it comes into view may move the link away under a mouse.
     page.locator("a", has_text="3-D").first.press("Enter")
     page.wait_for_url("**/*_viewer.html", timeout=120_000)
-    assert page.get_by_text("A click or a drag moves the slices").inner_text().count(event) == 1
+    assert page.locator("main").inner_text().count(event) == 1
+    assert page.get_by_text("A click or a drag moves the slices").is_visible()
+    assert page.get_by_text("Keys do too").is_visible()
+    policy = page.locator("meta[http-equiv='Content-Security-Policy']").get_attribute("content")
+    assert "default-src 'none'" in policy and "unsafe" not in policy
+    assert policy.split("script-src ")[1].split(";")[0].count("'sha256-") == 4 == policy.count("sha256-") - 1
     canvas = page.locator("canvas")
     before = canvas.evaluate("node => node.toDataURL()")
     box = canvas.bounding_box()
     assert box["width"] > 300
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.wait_for_function("old => document.querySelector('canvas').toDataURL() !== old", arg=before)
+    browsing.walk_viewer(visit(Path(unquote(urlsplit(page.url).path))))
+    narrow = visit(Path(unquote(urlsplit(page.url).path)), 375, "dark")
+    assert browsing.find_faults(narrow) == [] == narrow.evaluate(browsing.FAINT)
+    assert narrow.evaluate("document.documentElement.scrollWidth") <= 375
+    assert narrow.evaluate(browsing.PAINTED)

@@ -17,12 +17,17 @@ import pytest
 from PIL import Image
 from scipy import sparse
 
+from dca import config as settings
 from dca.errors import OutputError
 from dca.files import read_json, read_tsv, write_json, write_tsv
-from dca.report.components import component_numbers
+from dca.report import write_subject
+from dca.report.components import add_components, component_numbers
 from dca.report.costs import read_costs
+from dca.report.gallery import Gallery
 from dca.report.paper import statements
 from dca.report.results import Folder, RunResults, records
+from dca.report.slices import Sections
+from dca.signals import Shard
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -101,11 +106,31 @@ def test_no_address_outside_the_folder_and_no_script_but_the_pages_own(pages) ->
             if "_files/" in address:
                 assert (page.parent / unquote(address)).stat().st_size > 0
         text = page.read_text(encoding="utf-8")
-        assert len(text) < 5e6
+        assert page.stat().st_size < 0.5e6
         [(attributes, code)] = parsed.scripts
         assert attributes == {}
         digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
-        assert f"script-src 'sha256-{digest}' 'strict-dynamic';" in html.unescape(text)
+        assert f"script-src 'sha256-{digest}' 'self' file:;" in html.unescape(text)
+
+
+def test_a_page_of_400_atoms_and_all_it_shows_stay_within_5_mb(load_benchmark, tmp_path) -> None:
+    atoms = 20  # what they take grows with their number
+    made = load_benchmark("report")
+    made.write_study(tmp_path, 3.0, atoms, ["raw"])
+    config = settings.resolve(
+        {"report": {"formats": [], "viewers": False}, "decompose": {"setups": ["raw"], "atoms": atoms}}
+    )
+    page = tmp_path / "report" / "01.html"
+    write_subject(page, "01", [made.RUN], tmp_path, config)
+    parsed = Parsed(page)
+    images = sum((page.parent / unquote(found["src"])).stat().st_size for found in parsed.images)
+    assert len(parsed.images) == 5 + 2 + 3 * len(made.EVENTS)
+    sheet, numbers = (
+        next(page.with_name("01_files").glob(f"*_components.{kind}")).stat().st_size
+        for kind in ("webp", "js")
+    )
+    assert sheet > 1000 * atoms  # maps, not black
+    assert page.stat().st_size + images + 400 / atoms * (sheet + numbers) < 5e6
 
 
 def test_a_single_file_holds_everything(small, tmp_path) -> None:
@@ -277,6 +302,16 @@ def test_damaged_files_are_listed_and_the_rest_shown(sketched) -> None:
     assert len(parsed.images) == 4  # GLM, dca, time course, contrast
 
 
+def test_components_of_a_dictionary_of_another_length_are_listed_and_not_shown(sketched) -> None:
+    path = f"decompose/raw/{sketched.runs[0].run_id}/dictionary.tsv"
+    write_tsv(sketched.results / path, read_tsv(sketched.results / path).iloc[:-1], {})
+    page = sketched.write("01")
+    assert f"Error (report): {path}: has 63 rows, the run has 64 volumes" in " ".join(
+        Parsed(page).text.split()
+    )
+    assert [file.stem[-14:] for file in page.with_name("01_files").glob("*.js")] == ["dca_components"]
+
+
 @pytest.mark.parametrize("lacking", ["r", "position_mm", "median"])
 def test_an_example_without_its_numbers_is_listed(sketched, lacking) -> None:
     path = f"features/{sketched.runs[0].run_id}_reconstruction.json"
@@ -329,6 +364,20 @@ def test_hostile_event_names_stay_text(sketched, fabricate, tmp_path) -> None:
         parsed = Parsed(study.write(name))
         assert "onerror" not in parsed.attributes
         assert event in parsed.text
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_hostile_names_of_runs_and_files_stay_text(sketched, rename, single) -> None:
+    sketched.config["report"]["single_file"] = single
+    study, name = rename(sketched)
+    for page in ("index", "01"):
+        parsed = Parsed(study.write(page))
+        assert "onerror" not in parsed.attributes
+        assert name in parsed.text
+        assert [found for found, _ in parsed.scripts if found.keys() - {"type", "id"}] == []
+        for address in parsed.addresses:
+            if "_files/" in address:
+                assert (study.results / "report" / unquote(address)).is_file()
 
 
 def test_log_warnings_are_shown_without_time_and_without_others_noise(sketched) -> None:
@@ -470,3 +519,42 @@ def test_columns_of_the_comparison_that_are_not_there_were_not_run(sketched) -> 
     assert "not run" in Parsed(sketched.write("01")).text
     write_tsv(table, without.assign(heldout_pcc=0.125), {})
     assert "+0.125" in Parsed(sketched.write("01")).text
+
+
+@pytest.mark.parametrize("atom", [0, 7, 11])
+@pytest.mark.parametrize("mm", [(-42, -30, 30), (42, 18, -6)])  # left, behind, above; right, in front, below
+def test_tile_k_of_the_sheet_is_the_map_of_atom_k_and_left_is_left(small, tmp_path, atom, mm) -> None:
+    run_id = small.runs[0].run_id
+    results = tmp_path / "results"
+    shutil.copytree(small.results, results)
+    with Shard(results / "signals" / f"{run_id}.h5") as shard:
+        place = np.rint(np.linalg.inv(shard.affine) @ [*mm, 1])[:3].astype(int)
+        (row,) = np.flatnonzero(shard.voxel == np.ravel_multi_index(place, shard.shape))
+        codes = sparse.lil_array((12, shard.n_voxels), dtype=np.float32)
+    codes[atom, row] = 0.5
+    sparse.save_npz(results / "decompose/raw" / run_id / "coefficients.npz", sparse.csr_array(codes))
+    run = RunResults(records(small.runs)[0], Folder(results))
+    with Gallery(tmp_path / "01.html") as gallery:
+        data = add_components(run, "raw", gallery)
+    text = (tmp_path / "01_files" / f"{data.name}.js").read_text()
+    said = json.loads(text[text.index(",") + 1 : -2])
+    assert said["place"][atom] == list(mm)
+    sheet = np.asarray(Image.open(tmp_path / "01_files" / f"{data.name}.webp").convert("RGB"), float)
+    coloured = sheet[..., 0] - sheet[..., 2] > 60  # of a positive value: red to yellow, over grey
+    height, width = sheet.shape[0] // said["rows"], sheet.shape[1] // said["columns"]
+    down, along = np.nonzero(coloured)
+    assert set(zip(down // height, along // width, strict=True)) == {divmod(atom, said["columns"])}
+    tile = coloured[atom // said["columns"] * height :, atom % said["columns"] * width :][:height, :width]
+    ys, xs = np.nonzero(tile)
+    sections = Sections(run.mean, run.mask, 64)
+    sagittal, coronal, _ = (across for _, across in sections._pixels.values())
+    assert sections.size == (height, width)
+    across, forward, up = np.subtract(mm, (0, -12, 12))  # from the middle of the brain
+    for first, last, right, above in (
+        (0, sagittal, forward, up),
+        (sagittal, sagittal + coronal, across, up),
+        (sagittal + coronal, width, across, forward),
+    ):
+        inside = (xs >= first) & (xs < last)
+        assert np.sign(xs[inside].mean() - (first + last - 1) / 2) == np.sign(right)
+        assert np.sign((height - 1) / 2 - ys[inside].mean()) == np.sign(above)

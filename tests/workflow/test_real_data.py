@@ -53,6 +53,7 @@ def test_visual_localiser_with_the_native_backend(native, visit, browsing):
     assert set(table["event"]) == set(PICTURES) and set(table["setup"]) == {"raw", "dca"}
     assert (study.results / "report/02.html").is_file()
     browsing.look_over(visit, study.results / "report")
+    browsing.use(visit, study.results / "report")
 
 
 def test_visual_localiser_with_the_backend_fsl(native, new_study, real_data, fsl_standins, monkeypatch):

@@ -31,6 +31,10 @@ def test_the_demos_report_is_in_order(study, visit, browsing):
     browsing.look_over(visit, study.results / "report")
 
 
+def test_the_demos_report_can_be_used_and_printed(study, visit, browsing):
+    browsing.use(visit, study.results / "report")
+
+
 @pytest.fixture(scope="module")
 def unpacked(study, tmp_path_factory):
     """Snakemake's own report of the study, unpacked."""

@@ -64,11 +64,22 @@ globalThis.dcaData = (name, content) => {
 function load(name, source) {
   if (arrived.has(name)) return Promise.resolve(arrived.get(name));
   const within = document.getElementById(source);
-  if (within) return Promise.resolve(JSON.parse(within.textContent));
+  if (within) {
+    arrived.set(name, JSON.parse(within.textContent));
+    return Promise.resolve(arrived.get(name));
+  }
   return new Promise((resolve, reject) => {
     waiting.set(name, resolve);
     document.head.append(make("script", { src: source, onerror: () => reject(new Error(source)) }));
   });
+}
+
+// The sheet of a single file is a data: address of a megabyte: too long to give it to every small map.
+function sheetAddress(source) {
+  if (!source.startsWith("data:")) return source;
+  const [kind, text] = source.split(";base64,");
+  const bytes = Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
+  return URL.createObjectURL(new Blob([bytes], { type: kind.slice("data:".length) }));
 }
 
 function unpack(text, length) {
@@ -157,7 +168,7 @@ class Browser {
     this.setupChoice = choice("Dictionary", Object.keys(this.sources).map(name => [name, name]));
     this.eventChoice = choice("Event", [["", "best of all"]]);
     this.sortChoice = choice("Sort by", [
-      ["energy", "share of energy"], ["pcc", "|PCC|"], ["p", "p, uncorrected"],
+      ["energy", "share of energy"], ["variance", "variance explained"], ["pcc", "|PCC|"], ["p", "p, uncorrected"],
       ["corrected", "p, corrected over atoms"], ["frequency", "frequency"],
       ["voxels", "voxels"], ["atom", "number"],
     ]);
@@ -193,6 +204,7 @@ class Browser {
 
   fill(data) {
     this.data = data;
+    data.sheet = sheetAddress(data.sheet);
     this.courses ??= new Map();
     if (!this.courses.has(this.setup)) this.courses.set(this.setup, unpack(data.courses, data.length));
     this.design = unpack(data.design, data.length);
@@ -259,7 +271,7 @@ class Browser {
       return (upwards ? x - y : y - x) || a - b;
     });
     const [label, digits, unit] = { atom: ["", 0, ""], pcc: ["|PCC| ", 3, ""], p: ["p ", 3, ""], corrected: ["p ", 3, " corr."],
-      energy: ["", 2, " %"], frequency: ["", 3, " Hz"], voxels: ["", 0, " voxels"] }[key];
+      energy: ["", 2, " %"], variance: ["", 3, " %"], frequency: ["", 3, " Hz"], voxels: ["", 0, " voxels"] }[key];
     for (const atom of order) {
       const text = key === "atom" ? "" : ` · ${label}${shown(size(atom), digits)}${unit}`;
       this.items[atom].querySelector(".number").textContent = `${atom}${text}`;
@@ -308,6 +320,7 @@ class Browser {
       ["Slices at x, y, z", `${x}, ${y}, ${z} mm`.replaceAll("-", "−")],
       ["Colours to", `±${data.limit[atom].toPrecision(3)}`],
       ["Share of energy", `${shown(data.energy[atom], 2)} %`],
+      ["Variance explained", `${shown(data.variance[atom], 3)} %`],
       ["Strongest frequency", `${shown(data.frequency[atom], 3)} Hz`],
       ["Voxels", String(data.voxels[atom])],
     ];
@@ -340,11 +353,33 @@ class Browser {
 }
 
 document.querySelectorAll("table.sortable").forEach(makeSortable);
-// A browser is built when it is about to be seen.
-const seen = new IntersectionObserver(entries => {
-  for (const entry of entries.filter(entry => entry.isIntersecting)) {
-    seen.unobserve(entry.target);
-    new Browser(entry.target);
+// A browser is built when it is about to be seen, or printed. A page that is left alone builds its first ones
+// meanwhile: paper does not wait for what they load, and more of them would be many megabytes.
+const EARLY = 2;
+const roots = new Set(document.querySelectorAll(".browser"));
+function build(root) {
+  if (!roots.delete(root)) return;
+  seen.unobserve(root);
+  new Browser(root);
+}
+const seen = new IntersectionObserver(
+  entries => entries.filter(entry => entry.isIntersecting).forEach(entry => build(entry.target)),
+  { rootMargin: "300px" },
+);
+roots.forEach(root => seen.observe(root));
+const whenIdle = globalThis.requestIdleCallback ?? (callback => setTimeout(callback, 500)); // Safari has none
+addEventListener("load", () => [...roots].slice(0, EARLY).forEach(root => whenIdle(() => build(root))));
+
+// ---- Paper: nothing on it opens by a click. ----
+
+const opened = [];
+addEventListener("beforeprint", () => {
+  roots.forEach(build);
+  for (const details of document.querySelectorAll("details:not([open])")) {
+    details.open = true;
+    opened.push(details);
   }
-}, { rootMargin: "300px" });
-document.querySelectorAll(".browser").forEach(root => seen.observe(root));
+});
+addEventListener("afterprint", () => {
+  for (const details of opened.splice(0)) details.open = false;
+});
