@@ -23,7 +23,7 @@ from dca.signals import Shard
 
 from .study import Model, Study
 
-SMOOTHING = 2.0  # SD in volumes of the Gaussian
+SMOOTHING_S = 1.44  # SD of the Gaussian: 2 volumes of the simulated studies
 RECOMMENDED = Model({"preset": "recommended"}, {"optimizer": "adam", "learning_rate": 0.001, "epochs": 3})
 MODELS = {
     "paper": Model({"preset": "paper"}),
@@ -129,7 +129,7 @@ def _settings(study: Study, setup: Setup) -> Settings:
 def _changes(study: Study, setup: Setup, models: Mapping[str, Model]) -> Callable[[Shard], np.ndarray]:
     """What is done to the signals before they are decomposed."""
     if setup.columns == "smooth":
-        return lambda shard: gaussian_filter1d(_signals(shard), SMOOTHING, axis=1)
+        return lambda shard: gaussian_filter1d(_signals(shard), SMOOTHING_S / study.tr, axis=1)
     if setup.columns == "pca":
         basis = _principal(study)
         return lambda shard: (_signals(shard) @ basis @ basis.T).astype(np.float32)

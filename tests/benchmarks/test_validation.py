@@ -43,7 +43,7 @@ def row(scenario="varied", activation=2.0, seed=101, setup="raw", **values):
 
 
 def make_page(path):
-    names = ("means", "differences", "variants")
+    names = ("means", "differences", "variants", "real")
     path.write_text("".join(f"<!-- validation: {n} -->\nold\n<!-- /validation: {n} -->\n" for n in names))
     return path
 
