@@ -2,7 +2,7 @@
 from dca.train.shared import check_shared
 
 # What a series is to become: itself, or what other runs have at its voxel.
-SHARED_TARGET = config["train"]["target"] == "others" and not (FROZEN or config["encode"]["model"])
+SHARED_TARGET = MODEL_TARGET == "others" and not GIVEN
 
 if SHARED_TARGET and workflow.is_main_process:
     try:
