@@ -29,7 +29,7 @@ class RealRun(Study):
         If the run is not where ``DCA_REAL_DATA`` says.
     """
 
-    tr = 2.0
+    tr, truth = 2.0, False
 
     def __init__(self, key: Key, size: Size, work: Path, revision: str = "") -> None:
         self._run = Path(os.environ.get(VARIABLE, ""), RUN)
@@ -58,5 +58,5 @@ class RealRun(Study):
         return self._run.with_name(f"{self._run.name}_events.tsv")
 
     def weights(self, _: str, shard: Shard) -> dict[str, np.ndarray]:
-        """Nothing, float32, shape (N,), for every event: nobody knows the truth."""
+        """Zeros, float32, shape (N,), for every event, in place of what nobody knows."""
         return {event: np.zeros(shard.n_voxels, np.float32) for event in self.nulls}

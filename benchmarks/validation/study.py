@@ -127,9 +127,11 @@ class Study:
     ----------
     tr : float
         Seconds.
+    truth : bool
+        Whether the true maps are known.
     """
 
-    tr = layout.TR
+    tr, truth = layout.TR, True
 
     def __init__(self, key: Key, size: Size, work: Path, revision: str = "") -> None:
         self.key, self.size, self.revision, self.folder = key, size, revision, work / key.name
