@@ -2,6 +2,7 @@
 
 python benchmarks/validation.py run [--seeds 101 ...]   adds the rows that are missing; resumable
 python benchmarks/validation.py run --variants          λ, K and the choices of decoding
+python benchmarks/validation.py run --scenarios real    a real run, in the folder that DCA_REAL_DATA names
 python benchmarks/validation.py summary                 the tables of docs/validation.md
 
 Rows are those of benchmarks/results/validation.tsv, one per scenario, task strength, seed and setup. Seeds
@@ -27,14 +28,15 @@ def main() -> None:
     """Add rows, or write the summary."""
     os.environ.update(TQDM_DISABLE="1")
     sys.path.insert(0, str(HERE))
-    from validation import rows, setups, study, tables
+    from validation import real, rows, setups, study, tables
 
     from dca.errors import DCAError
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("what", choices=("run", "summary"))
     parser.add_argument("--seeds", type=int, nargs="+", default=TEST_SEEDS)
-    parser.add_argument("--scenarios", nargs="+", choices=study.SCENARIOS, default=["varied", "linear"])
+    scenarios = [*study.SCENARIOS, real.SCENARIO]
+    parser.add_argument("--scenarios", nargs="+", choices=scenarios, default=["varied", "linear"])
     parser.add_argument("--activations", type=float, nargs="+", default=ACTIVATIONS)
     known, default = {**setups.SETUPS, **setups.VARIANTS}, "default: those of the main table"
     parser.add_argument("--setups", nargs="+", choices=known, metavar="SETUP", help=default)
@@ -54,7 +56,8 @@ def main() -> None:
                 study.Key(scenario, activation, seed)
                 for seed in arguments.seeds
                 for scenario in arguments.scenarios
-                for activation in arguments.activations
+                # The task of a real run is as strong as it is.
+                for activation in ([1.0] if scenario == real.SCENARIO else arguments.activations)
             ],
             arguments.setups or list(setups.VARIANTS if arguments.variants else setups.SETUPS),
             arguments.out,

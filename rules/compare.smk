@@ -41,6 +41,7 @@ rule compare_run:
         runtime=runtime(5, 90),
     params:
         setups=SETUPS,
+        shared=MODEL_TARGET == "others",
         split=run_record("split"),
         volumes=run_record("volumes"),
         hrf=config["glm"]["hrf"],

@@ -1,4 +1,19 @@
 # One model from all training runs.
+from dca.train.shared import check_shared
+
+# What a series is to become: itself, or what other runs have at its voxel.
+SHARED_TARGET = MODEL_TARGET == "others" and not GIVEN
+
+if SHARED_TARGET and workflow.is_main_process:
+    try:
+        check_shared({run.run_id: space_of(run) for run in runs}, [run.run_id for run in runs if run.events])
+    except DCAError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def kept_events(split):
+    """The events of all runs that stay in the study on one side of the split, as an input function."""
+    return lambda wildcards: [given_file(run.events_file) for run in kept_runs() if run.split == split]
 
 
 # Where it runs, and how often it saves, makes no other model of it.
@@ -9,6 +24,30 @@ TRAINED_BY = {
 }
 
 
+if SHARED_TARGET:
+
+    rule share_targets:
+        input:
+            training=per_kept_run("signals/{run_id}.h5", lambda run: run.split == "train"),
+            held_out=per_kept_run("signals/{run_id}.h5", lambda run: run.split == "validation"),
+            training_events=kept_events("train"),
+            held_out_events=kept_events("validation"),
+        output:
+            targets=temp(directory(result("train/targets"))),
+        log:
+            log_file("train_targets"),
+        benchmark:
+            benchmark_file("train_targets")
+        conda:
+            "../envs/dca.yaml"
+        threads: 1
+        resources:
+            mem_mb=mem_mb(800, 8),
+            runtime=runtime(20, 240),
+        script:
+            "../workflow/scripts/share_targets.py"
+
+
 # A model that is kept has no rule: it is there, whatever changes before it.
 if not FROZEN:
 
@@ -16,6 +55,7 @@ if not FROZEN:
         input:
             training=per_kept_run("signals/{run_id}.h5", lambda run: run.split == "train"),
             validation=per_kept_run("signals/{run_id}.h5", lambda run: run.split == "validation"),
+            targets=result("train/targets") if SHARED_TARGET else [],
         output:
             card=result("train/model/card.json"),
             weights=result("train/model/model.weights.h5"),

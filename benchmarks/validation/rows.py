@@ -10,6 +10,7 @@ from scaling.rows import machine
 
 from . import tables
 from .locks import locked
+from .real import SCENARIO, RealRun
 from .score import score
 from .setups import MODELS, SETUPS, VARIANTS, Setup, decompose
 from .study import Key, Model, Size, Study
@@ -59,7 +60,8 @@ def add_missing(
                 continue
             # Read anew: another process may just have ended.
             wanted = tables.missing(tables.read(out), key, names)
-            study = Study(key, size, work, revision) if wanted else None
+            kind = RealRun if key.scenario == SCENARIO else Study
+            study = kind(key, size, work, revision) if wanted else None
             for name in wanted:
                 if time.monotonic() > until:
                     return

@@ -57,7 +57,7 @@ def score(study: Study, decompositions: Sequence[Setup]) -> dict[str, float]:
             )
         rows += [{"subject": label, **row} for row in score_setup(run, "own", own)]
     table = pd.DataFrame(rows)
-    table["map_r"] = table["spatial_r"]
+    table["map_r"] = table["spatial_r"] if study.truth else np.nan
     table["excess_sd"] = ((table["pcc"] - table["null_mean"]) / table["null_sd"]).where(table["null_sd"] > 0)
     table["p05_percent"] = (100.0 * (table["p"] <= 0.05)).where(table["p"].notna())
     return mean_scores(table)

@@ -23,14 +23,18 @@ from dca.signals import Shard
 
 from .study import Model, Study
 
-SMOOTHING = 2.0  # SD in volumes of the Gaussian
-RECOMMENDED = Model({"preset": "recommended"}, {"optimizer": "adam", "learning_rate": 0.001, "epochs": 3})
+SMOOTHING_S = 1.44  # SD of the Gaussian: 2 volumes of the simulated studies
+PAPER, SMALL = {"preset": "paper"}, {"preset": "recommended"}  # networks
+ADAM = {"optimizer": "adam", "learning_rate": 0.001}
+OWN = ADAM | {"epochs": 3}
 MODELS = {
-    "paper": Model({"preset": "paper"}),
-    "recommended": RECOMMENDED,
-    # What of the difference between these two is the network's, and what its training's?
-    "paper_adam": Model({"preset": "paper"}, RECOMMENDED.train),
-    "recommended_adagrad": Model(RECOMMENDED.section),
+    "paper": Model(PAPER),
+    "recommended": Model(SMALL, ADAM | {"epochs": 10, "target": "others"}),
+    "own": Model(SMALL, OWN),
+    # What of the difference between these is the network's, and what its training's?
+    "paper_others": Model(PAPER, ADAM | {"epochs": 10, "target": "others"}),
+    "paper_adam": Model(PAPER, OWN),
+    "own_adagrad": Model(SMALL),
 }
 
 
@@ -42,7 +46,8 @@ class Setup:
     ----------
     columns : str
         ``signals``, ``smooth``, ``pca``: dictionary of the run's signals, as they are, smoothed in time, or
-        projected on the group's principal components. ``features``, ``reconstructions``: of what a model
+        projected on the group's principal components. ``others``: of what the voxels of the other subjects
+        have on the average, without any of the run's own. ``features``, ``reconstructions``: of what a model
         makes of them. ``canica``, ``dictlearning``: nilearn's group methods.
     model : str
         Of `MODELS`, where there is one.
@@ -75,30 +80,43 @@ SETUPS: Mapping[str, Setup] = {
     "raw, PCA, λ 0.3": Setup("pca", lam=0.3),
     "CanICA": Setup("canica"),
     "DictLearning": Setup("dictlearning"),
+    "mean of others": Setup("others"),
     "paper, dca": Setup("features", "paper"),
-    "recommended, dca": Setup("features", "recommended", lam=0.3),
-    "recommended, dca-signal": Setup("reconstructions", "recommended", lam=0.3),
+    "own target, dca": Setup("features", "own", lam=0.3),
+    "own target, dca-signal": Setup("reconstructions", "own", lam=0.3),
+    "recommended, dca": Setup("features", "recommended"),
+    "recommended, dca-signal": Setup("reconstructions", "recommended"),
 }
 VARIANTS: Mapping[str, Setup] = {
     **{f"raw, λ {lam:g}": Setup("signals", lam=lam) for lam in (0.05, 0.5)},
     **{f"raw, K × {k:g}": Setup("signals", atoms=k) for k in (0.25, 0.5, 2.0)},
     "paper, dca, λ 0.3": Setup("features", "paper", lam=0.3),
     "paper, dca-signal": Setup("reconstructions", "paper"),
-    "paper, dca, trained as recommended": Setup("features", "paper_adam"),
-    "paper, dca-signal, trained as recommended": Setup("reconstructions", "paper_adam"),
-    "recommended, dca, default training": Setup("features", "recommended_adagrad", lam=0.3),
-    "recommended, dca-signal, default training": Setup("reconstructions", "recommended_adagrad", lam=0.3),
-    "recommended, dca, λ 0.15": Setup("features", "recommended"),
-    "recommended, dca, not centred": Setup("features", "recommended", lam=0.3, centre=False),
-    "recommended, dca, signs at random": Setup("features", "recommended", lam=0.3, orient=False),
-    "recommended, dca, decoded at length 1": Setup("features", "recommended", lam=0.3, scale=False),
-    "recommended, dca, resting output kept": Setup("features", "recommended", lam=0.3, rest=False),
+    "paper, dca, trained as own target": Setup("features", "paper_adam"),
+    "paper, dca-signal, trained as own target": Setup("reconstructions", "paper_adam"),
+    "paper, dca-signal, trained as recommended": Setup("reconstructions", "paper_others"),
+    "own target, dca, default training": Setup("features", "own_adagrad", lam=0.3),
+    "own target, dca-signal, default training": Setup("reconstructions", "own_adagrad", lam=0.3),
+    "own target, dca, λ 0.15": Setup("features", "own"),
+    "own target, dca, not centred": Setup("features", "own", lam=0.3, centre=False),
+    "own target, dca, signs at random": Setup("features", "own", lam=0.3, orient=False),
+    "own target, dca, decoded at length 1": Setup("features", "own", lam=0.3, scale=False),
+    "own target, dca, resting output kept": Setup("features", "own", lam=0.3, rest=False),
+    **{f"own target, dca-signal, λ {lam:g}": Setup("reconstructions", "own", lam=lam) for lam in (0.15, 0.5)},
+    **{
+        f"own target, dca-signal, K × {k:g}": Setup("reconstructions", "own", lam=0.3, atoms=k)
+        for k in (0.5, 2.0)
+    },
+    "recommended, dca, not centred": Setup("features", "recommended", centre=False),
+    "recommended, dca, signs at random": Setup("features", "recommended", orient=False),
+    "recommended, dca, decoded at length 1": Setup("features", "recommended", scale=False),
+    "recommended, dca, resting output kept": Setup("features", "recommended", rest=False),
     **{
         f"recommended, dca-signal, λ {lam:g}": Setup("reconstructions", "recommended", lam=lam)
-        for lam in (0.15, 0.5)
+        for lam in (0.05, 0.3)
     },
     **{
-        f"recommended, dca-signal, K × {k:g}": Setup("reconstructions", "recommended", lam=0.3, atoms=k)
+        f"recommended, dca-signal, K × {k:g}": Setup("reconstructions", "recommended", atoms=k)
         for k in (0.5, 2.0)
     },
 }
@@ -112,8 +130,11 @@ def decompose(study: Study, setup: Setup, models: Mapping[str, Model] = MODELS) 
         return [_features(study, setup, models, label) for label in study.labels]
     change = _changes(study, setup, models)
     found = []
-    for label in study.labels:
-        with Shard(study.shard_path(label)) as shard:
+    paths = (
+        study.targets() if setup.columns == "others" else [study.shard_path(label) for label in study.labels]
+    )
+    for path in paths:
+        with Shard(path) as shard:
             columns = Columns(change(shard), shard.run_id, shard.path)
         atoms = fit(columns, _settings(study, setup)).atoms
         found.append(Decomposition(time_courses(atoms.dictionary), atoms.coefficients))
@@ -129,7 +150,7 @@ def _settings(study: Study, setup: Setup) -> Settings:
 def _changes(study: Study, setup: Setup, models: Mapping[str, Model]) -> Callable[[Shard], np.ndarray]:
     """What is done to the signals before they are decomposed."""
     if setup.columns == "smooth":
-        return lambda shard: gaussian_filter1d(_signals(shard), SMOOTHING, axis=1)
+        return lambda shard: gaussian_filter1d(_signals(shard), SMOOTHING_S / study.tr, axis=1)
     if setup.columns == "pca":
         basis = _principal(study)
         return lambda shard: (_signals(shard) @ basis @ basis.T).astype(np.float32)

@@ -19,6 +19,7 @@ from dca.features import encode
 from dca.files import read_json, write_json
 from dca.inputs.events import read_events
 from dca.preprocess.highpass import highpass
+from dca.preprocess.mask import brain_mask
 from dca.preprocess.motion import correct_motion
 from dca.signals import Shard, extract
 from dca.simulate import Scenario, layout, simulate_dataset
@@ -121,20 +122,33 @@ class Study:
         Where the folders of studies are.
     revision : str
         Of the repository.
+
+    Attributes
+    ----------
+    tr : float
+        Seconds.
+    truth : bool
+        Whether the true maps are known.
     """
+
+    tr, truth = layout.TR, True
 
     def __init__(self, key: Key, size: Size, work: Path, revision: str = "") -> None:
         self.key, self.size, self.revision, self.folder = key, size, revision, work / key.name
-        self.labels = layout.subject_labels(size.subjects)
         # Threads change nothing that is made.
         sizes = {name: value for name, value in asdict(size).items() if name != "threads"}
-        what = {"revision": revision, "size": sizes, "scenario": asdict(self.scenario)}
+        what = {"revision": revision, "size": sizes, "scenario": self._source()}
         record = self.folder / "record.json"
         if not _is_of(record, what):
             if self.folder.exists():
                 self.remove()
             self._make()
             write_json(record, what)
+
+    @property
+    def labels(self) -> list[str]:
+        """Of the subjects."""
+        return layout.subject_labels(self.size.subjects)
 
     @property
     def scenario(self) -> Scenario:
@@ -148,28 +162,39 @@ class Study:
         """Shard of a subject."""
         return self.folder / f"{layout.run_name(label)}.h5"
 
+    def _source(self) -> Any:
+        """What the study is made of, for its record."""
+        return asdict(self.scenario)
+
     def _make(self) -> None:
-        """Simulate, correct motion, filter, extract. Only shards and the truth stay."""
+        """Simulate, then make the shards. Only these and the truth stay."""
         simulate_dataset(self.folder, self.size.subjects, self.key.seed, self.scenario, progress=False)
         for label in self.labels:
-            with tempfile.TemporaryDirectory() as scratch:
-                moved, filtered = Path(scratch, "moved.nii.gz"), Path(scratch, "filtered.nii.gz")
-                bold = layout.bold_path(self.folder, label)
-                rest = Path(scratch, "motion.tsv"), Path(scratch, "mean.nii.gz")
-                correct_motion(bold, moved, *rest, threads=self.size.threads)
-                highpass(moved, filtered, tr=layout.TR, highpass_s=HIGHPASS_S, threads=self.size.threads)
-                extract(
-                    filtered,
-                    layout.truth_mask_path(self.folder, label),
-                    self.shard_path(label),
-                    run_id=layout.run_name(label),
-                    subject=label,
-                    tr=layout.TR,
-                    space=None,
-                    seed=self.key.seed,
-                    preprocessing={"motion": True, "highpass_s": HIGHPASS_S},
-                )
+            bold = layout.bold_path(self.folder, label)
+            self._make_shard(bold, label, layout.truth_mask_path(self.folder, label))
             bold.unlink()
+
+    def _make_shard(self, bold: Path, label: str, mask: Path | None) -> None:
+        """Correct motion, filter, extract; without a mask, what `brain_mask` finds."""
+        with tempfile.TemporaryDirectory() as scratch:
+            moved, filtered, mean, brain = (
+                Path(scratch, f"{name}.nii.gz") for name in ("moved", "filtered", "mean", "mask")
+            )
+            correct_motion(bold, moved, Path(scratch, "motion.tsv"), mean, threads=self.size.threads)
+            highpass(moved, filtered, tr=self.tr, highpass_s=HIGHPASS_S, threads=self.size.threads)
+            if mask is None:
+                brain_mask(mean, brain)
+            extract(
+                filtered,
+                mask or brain,
+                self.shard_path(label),
+                run_id=layout.run_name(label),
+                subject=label,
+                tr=self.tr,
+                space=None,
+                seed=self.key.seed,
+                preprocessing={"motion": True, "highpass_s": HIGHPASS_S},
+            )
 
     def weights(self, label: str, shard: Shard) -> dict[str, np.ndarray]:
         """True weights of every event at the rows of a shard, float32, shape (N,)."""
@@ -179,14 +204,17 @@ class Study:
         }
         return {e: image.get_fdata(dtype=np.float32).ravel()[shard.voxel] for e, image in images.items()}
 
+    def _events(self) -> Path:
+        return layout.events_path(self.folder, self.labels[0])
+
     @cached_property
     def nulls(self) -> dict[str, Null]:
         """Surrogates of the design, which all subjects share."""
-        events = read_events(layout.events_path(self.folder, self.labels[0]), self.scenario.duration_s)
+        events = read_events(self._events(), self.size.volumes * self.tr)
         return make_nulls(
             events,
             self.size.volumes,
-            layout.TR,
+            self.tr,
             hrf="spm",
             highpass_s=HIGHPASS_S,
             count=self.size.surrogates,
@@ -210,17 +238,30 @@ class Study:
                 self._features_path(name, label).unlink(missing_ok=True)
             write_json(record, what)
         if not (folder / "summary.json").is_file():
-            shards = [self.shard_path(label) for label in self.labels]
             train(
-                shards,
+                [self.shard_path(label) for label in self.labels],
                 [],
                 folder,
                 architecture,
                 TrainSettings.from_config(settings),
                 self.key.seed,
                 threads=self.size.threads,
+                targets=self.targets() if settings["target"] == "others" else (),
             )
         return folder / "model"
+
+    def targets(self) -> list[Path]:
+        """What runs share: for every subject the mean series of the others at each voxel.
+
+        All subjects of a simulation have one grid and one order of events.
+        """
+        from dca.signals import write_targets
+
+        shards = [self.shard_path(label) for label in self.labels]
+        targets = [self.folder / "targets" / shard.name for shard in shards]
+        if not all(path.is_file() for path in targets):
+            write_targets(dict.fromkeys(shards, self._events()), {}, targets[0].parent)
+        return targets
 
     def features(self, name: str, model: Model, label: str) -> Path:
         """Features of a subject's run."""

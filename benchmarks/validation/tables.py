@@ -16,6 +16,7 @@ from dca.errors import InputError
 from dca.files import read_tsv, write_text, write_tsv
 
 from .locks import locked
+from .real import SCENARIO as REAL
 from .score import COUNTS, SCORES
 from .setups import SETUPS, VARIANTS
 from .study import Key
@@ -23,9 +24,9 @@ from .study import Key
 KEY = ("scenario", "activation", "seed", "setup")
 COLUMNS = {
     "scenario": "linear: one response everywhere, no artefacts; varied: docs/simulation.md, What a linear "
-    "model cannot do",
+    "model cannot do; real: the visual localiser of docs/real-data.md",
     "activation": "Factor on the task's response",
-    "seed": "Of the simulated study",
+    "seed": "Of the simulated study, and of models and dictionaries",
     "setup": "What was decomposed",
     "subjects": "Subjects scored, N",
     "atoms": "K, or components",
@@ -140,6 +141,31 @@ def means(table: pd.DataFrame) -> str:
     )
 
 
+def real_means(table: pd.DataFrame) -> str:
+    """Mean scores of the real run over seeds, by setup; nobody knows the true maps."""
+    groups = table.groupby("setup", sort=False)
+    forms = {
+        "excess_sd": "+.2f",
+        "heldout_pcc": "+.3f",
+        "heldout_r": "+.3f",
+        "pcc": ".3f",
+        "null_mean": ".3f",
+    }
+    forms["p05_percent"] = ".0f"
+    found = pd.DataFrame({name: groups[name].agg(partial(_mean, form)) for name, form in forms.items()})
+    for name in ("excess_sd", "heldout_pcc"):
+        low, high = groups[name].min(), groups[name].max()
+        found[name] += [f" ({a:{forms[name]}} to {b:{forms[name]}})" for a, b in zip(low, high, strict=True)]
+    found["seeds"] = groups["seed"].nunique()
+    found = found.loc[[name for name in _ORDER if name in found.index]].reset_index()
+    headings = {"excess_sd": "excess, SD", "heldout_pcc": "held out", "heldout_r": "its map, held out"}
+    headings |= {"pcc": "PCC", "null_mean": "its null", "p05_percent": "p ≤ 0.05, %"}
+    return markdown(
+        found,
+        {"setup": ("setup", ""), "seeds": ("seeds", "d")} | {n: (h, "") for n, h in headings.items()},
+    )
+
+
 def contrasts(table: pd.DataFrame, references: Sequence[str]) -> str:
     """Paired differences of every setup from others, with their intervals."""
     rows = []
@@ -194,12 +220,14 @@ def fill(path: Path, page: Path) -> None:
             f"has rows of unknown setups: {', '.join(unknown)}",
             "rename them as in benchmarks/validation/setups.py, or delete them",
         )
-    main, variants = (table[table["setup"].isin(names)] for names in (SETUPS, VARIANTS))
+    real, simulated = table[table["scenario"] == REAL], table[table["scenario"] != REAL]
+    main, variants = (simulated[simulated["setup"].isin(names)] for names in (SETUPS, VARIANTS))
     notes = [_few(study, part) for study, part in main.groupby(["scenario", "activation"])]
     tables = {
         "means": means(main) + "".join(notes) if len(main) else NONE,
         "differences": contrasts(main, REFERENCES) if len(main) else NONE,
         "variants": means(variants) if len(variants) else NONE,
+        "real": real_means(real) if len(real) else NONE,
     }
     text = page.read_text(encoding="utf-8")
     for name, content in tables.items():

@@ -6,6 +6,9 @@ COLUMNS = {
     "split": "train or validation: whether the model saw this subject",
     "setup": "What was decomposed: raw signals, dca features, or dca-signal, the model's reconstructions; "
     "-group: codes in one dictionary of all training runs, time courses of this run",
+    "learnt_with": "run: the data of the run, or a model that knows its series one by one; design: runs of "
+    "one design together (a dictionary of the group, or a model with train.target others). With design, p "
+    "and the held-out scores are void if all runs share one order: they find it where there is no task",
     "event": "Event type",
     "atom": "Column of the dictionary (from 0) with the largest absolute correlation with the event",
     "sign": "1 or -1: what the atom is multiplied by to follow the event",

@@ -16,7 +16,7 @@ from dca.files import read_tsv, write_tsv
 REFERENCES = {"raw-group": "raw", "dca-group": "raw-group"}  # all others are compared with raw
 OVERALL = "(all)"  # no event can have this name
 RESAMPLES = 10_000
-LABELS = {"run_id": str, "subject": str, "split": str, "setup": str, "event": str, "null": str}
+LABELS = dict.fromkeys(("run_id", "subject", "split", "setup", "learnt_with", "event", "null"), str)
 
 MEASURES = {
     "pcc_excess": "against null",
@@ -29,7 +29,8 @@ MEASURES = {
     "dice": "same run, descriptive",
 }
 
-# benchmarks/calibration.py: runs without task follow the order that a group dictionary was learnt with.
+# benchmarks/calibration.py: runs without task follow the order that a group dictionary, or a model of what
+# runs share, was learnt with.
 VOID = "void if all runs share one order"
 
 GROUP_COLUMNS = {
@@ -38,7 +39,7 @@ GROUP_COLUMNS = {
     "measure": "pcc_excess: pcc less null_mean; pcc_excess_sd: the same in null_sd; heldout_r_excess, "
     "others_r_excess: heldout_r, others_r less their null; heldout_pcc, pcc, spatial_r, dice: as in pcc.tsv",
     "status": "against null, held out, other runs: may be judged by; void if all runs "
-    "share one order: the group dictionary knows it, and finds it where there is no task; uncorrected: "
+    "share one order: what was learnt with it finds it where there is no task; uncorrected: "
     "biased by selection; same run, descriptive: the atoms were chosen by the design that made the GLM map",
     "setup": "Setup that is compared",
     "reference": "Setup it is compared with",
@@ -106,6 +107,7 @@ def compare_setups(runs: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
         heldout_r_excess=runs["heldout_r"] - runs["heldout_r_null"],
         others_r_excess=runs["others_r"] - runs["others_r_null"],
     )
+    led = set(runs.loc[runs["learnt_with"] == "design", "setup"])
     rows = []
     for split, part in _splits(runs):
         for measure, status in MEASURES.items():
@@ -114,16 +116,16 @@ def compare_setups(runs: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
                     reference = REFERENCES.get(setup, "raw")
                     pairs = table.reindex(columns=[setup, reference]).dropna()
                     if len(pairs):
-                        own = _status(setup, status)
+                        own = _status(status, setup in led)
                         key = (split, event, measure, own, setup, reference)
                         rows.append((*key, *_paired(pairs.to_numpy(float), key, seed)))
     return pd.DataFrame(rows, columns=list(GROUP_COLUMNS))
 
 
-def _status(setup: str, status: str) -> str:
-    """What a measure of a setup may be used for."""
+def _status(status: str, led: bool) -> str:
+    """What a measure of a setup may be used for, which may have been learnt with the design."""
     same_run = status in ("against null", "held out", "held out, against null")
-    return VOID if setup.endswith("-group") and same_run else status
+    return VOID if led and same_run else status
 
 
 def _splits(runs: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -44,6 +44,7 @@ def compare_run(
     surrogates: int = 1000,
     seed: int = 0,
     atoms: str | Path | None = None,
+    shared: bool = False,
 ) -> pd.DataFrame:
     """Compare the atoms of one run with its task and write the table.
 
@@ -81,6 +82,8 @@ def compare_run(
         The draw depends on it and on the run's name.
     atoms : path, optional
         A second table to write, with p of every atom: `dca.compare.atoms.ATOM_COLUMNS`.
+    shared : bool
+        Whether the model was trained towards what runs of one design share (``train.target: others``).
 
     Returns
     -------
@@ -140,7 +143,8 @@ def compare_run(
             )
             key = {"run_id": data.run_id, "subject": data.subject, "split": split}
             for setup, part in setups.items():
-                rows += [{**key, "setup": setup, **row} for row in score_setup(run, setup, part)]
+                own = {**key, "setup": setup, "learnt_with": _learnt_with(setup, shared)}
+                rows += [{**own, **row} for row in score_setup(run, setup, part)]
                 judged.append(judge_atoms(nulls, part.dictionary).assign(**key, setup=setup))
     if atoms is not None:
         every = pd.concat(judged, ignore_index=True) if judged else pd.DataFrame()
@@ -148,6 +152,10 @@ def compare_run(
     result = pd.DataFrame(rows, columns=list(COLUMNS))
     write_tsv(out, result, COLUMNS)
     return result
+
+
+def _learnt_with(setup: str, shared: bool) -> str:
+    return "design" if setup.endswith("-group") or (shared and setup.startswith("dca")) else "run"
 
 
 def _read_design(path: Path, events: list[str], length: int) -> tuple[np.ndarray, np.ndarray]:

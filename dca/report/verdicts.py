@@ -158,32 +158,54 @@ def primary_null(pcc: pd.DataFrame) -> pd.DataFrame:
 
 
 def judge_events(pcc: pd.DataFrame | None, setup: str) -> Verdict:
-    """How many events an atom follows better than chance."""
+    """How many events an atom follows better than chance.
+
+    Atoms that were learnt with the design of the runs follow it in any case: those are judged by where they
+    are found, against other runs.
+    """
     title = f"Task in {setup} atoms"
-    rule = f"An event counts when p ≤ {ALPHA} against re-drawn designs. Good: at least half of them."
     rows = None if pcc is None else primary_null(pcc[pcc["setup"] == setup])
+    led = rows is not None and bool((rows["learnt_with"] == "design").any())
+    rule = (
+        f"An event counts when its map is like that of other runs, p ≤ {ALPHA} against atoms chosen by "
+        "re-drawn designs: the model was trained with the design, so that time courses say nothing. Good: at "
+        "least half of them."
+        if led
+        else f"An event counts when p ≤ {ALPHA} against re-drawn designs. Good: at least half of them."
+    )
     if rows is None or rows.empty:
         return Verdict(title, "Not run", "no comparison with a design", rule, "unknown")
-    found = int((rows["p"].astype(float) <= ALPHA).sum())
-    mean = excess_over_null(rows)["excess"].mean()
+    p = rows["others_r_p" if led else "p"].astype(float)
+    if p.isna().all():
+        return Verdict(title, "Cannot be judged", "no other run lies on the same grid", rule, "unknown")
+    found = int((p <= ALPHA).sum())
     share = found / len(rows)
     level: Level = "good" if share >= 0.5 else "caution" if share > ALPHA else "poor"
-    detail = (
-        f"mean excess of the best |PCC| over its null {mean:+.3f}; by chance {100 * ALPHA:.0f} % would count"
-    )
+    excess = rows["others_r"] - rows["others_r_null"] if led else excess_over_null(rows)["excess"]
+    what = "map's likeness to other runs" if led else "best |PCC|"
+    by_chance = f"by chance {100 * ALPHA:.0f} % would count"
+    detail = f"mean excess of the {what} over its null {excess.mean():+.3f}; {by_chance}"
     return Verdict(title, f"{found} of {len(rows)} events", detail, rule, level)
 
 
 def group_row(group: pd.DataFrame | None) -> pd.Series | None:
-    """Excess over the null over all events, dca less raw: of held-out subjects if enough, else all."""
+    """Excess over the null over all events, dca less raw: of held-out subjects if enough, else all.
+
+    Of the best |PCC|, or where that is void, of the map's likeness to other runs.
+    """
     if group is None or group.empty:
         return None
-    overall = group[
-        (group["measure"] == "pcc_excess") & (group["event"] == OVERALL) & (group["setup"] == "dca")
-    ]
+    dca = group[(group["event"] == OVERALL) & (group["setup"] == "dca")]
+    overall = dca[(dca["measure"] == "pcc_excess") & ~_is_void(dca)]
+    if overall.empty:
+        overall = dca[dca["measure"] == "others_r_excess"]
     held_out = overall[(overall["split"] == "validation") & (overall["n"] >= ENOUGH_SUBJECTS)]
     chosen = held_out if len(held_out) else overall[overall["split"] == "all"]
     return chosen.iloc[0] if len(chosen) else None
+
+
+def _is_void(group: pd.DataFrame) -> pd.Series:
+    return group["status"].astype(str).str.startswith("void")
 
 
 def judge_group(group: pd.DataFrame | None) -> Verdict:
@@ -191,14 +213,16 @@ def judge_group(group: pd.DataFrame | None) -> Verdict:
     title = "dca against raw"
     rule = (
         "By the excess of the best |PCC| over its null, paired by subject: a difference counts when its 95 % "
-        f"interval excludes 0, with at least {ENOUGH_SUBJECTS} subjects. The bare PCC is never used."
+        f"interval excludes 0, with at least {ENOUGH_SUBJECTS} subjects. Of a model that was trained with "
+        "the design, by the excess of the map's likeness to other runs. The bare PCC is never used."
     )
     row = group_row(group)
     if row is None:
         return Verdict(title, "Not run", "no subject has a comparison of both", rule, "unknown")
     subjects = int(row["n"])
     who = "held-out subjects" if row["split"] == "validation" else "subjects, those trained on included"
-    detail = f"dca less raw {row['difference']:+.3f}"
+    of_maps = " of the maps" if row["measure"] == "others_r_excess" else ""
+    detail = f"dca less raw{of_maps} {row['difference']:+.3f}"
     if np.isfinite(row["ci_low"]):
         detail += f" (95 % interval {row['ci_low']:+.3f} to {row['ci_high']:+.3f})"
     detail += f"; {subjects} {who if subjects != 1 else 'subject'}"

@@ -2,5 +2,6 @@
 
 from dca.signals.extract import extract
 from dca.signals.shard import Shard, write_shard
+from dca.signals.targets import write_targets
 
-__all__ = ["Shard", "extract", "write_shard"]
+__all__ = ["Shard", "extract", "write_shard", "write_targets"]

@@ -67,16 +67,16 @@ class AutoencoderWorkload(KerasWorkload):
 
         self._data, self._job = data, job
         self.model = build(architecture, job.seed)
-        self.step = GradientStep(self.model, architecture.penalty)
+        self.step = GradientStep(self.model, architecture.penalty, targets=data.targets)
         self.length = n_parameters(self.model)
 
     def gradient(self, batch: Vector, out: Vector | None = None) -> tuple[Vector, Losses]:
-        """See `Workload`; the batch is float32 (B, T)."""
+        """See `Workload`; the batch is float32 (B, T), or (B, 2T) with targets."""
         return self.step(batch, out)
 
     def warm_up(self) -> None:
         """Make the graph of the gradient."""
-        self.step(np.zeros((1, self._data.length), np.float32))
+        self.step(np.zeros((1, self.step.width), np.float32))
 
     def stream(self, position: Position, worker: int, part: int = 0, parts: int = 1) -> RowStream:
         """See `Workload`."""
@@ -84,6 +84,7 @@ class AutoencoderWorkload(KerasWorkload):
         return RowStream(
             [own.path for own in self._data.train], agenda, position.batch_size, self._job.settings.epochs,
             (self._job.seed, worker), self._data.length, position.batches[worker], part, parts,
+            [own.target for own in self._data.train],
         )  # fmt: skip
 
     def validate(self) -> Losses | None:

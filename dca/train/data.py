@@ -12,22 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dca.errors import ShardError
-from dca.signals import Shard
 from dca.train.agenda import Agenda, Spans, count, cut, union
 from dca.train.ahead import read_ahead
-
-Rows = NDArray[np.float32]
+from dca.train.pairs import Pairs, Rows
 
 INTERLEAVE = 8  # shards that a batch draws from at least, where there are that many
 READ_BYTES = 2**20  # of one read; with at most 15 shards open, buffers stay under 16 MB
 
 
 class RowRange(NamedTuple):
-    """Rows `start` up to `stop` of one shard."""
+    """Rows `start` up to `stop` of one shard, and the shard of their targets, if they have any."""
 
     path: Path
     start: int
     stop: int
+    target: Path | None = None
 
 
 class _Piece(NamedTuple):
@@ -42,6 +41,7 @@ class _Source(NamedTuple):
     """The rows of one shard that come in this epoch, from the `offset`-th around to it again."""
 
     path: Path
+    target: Path | None
     spans: Spans
     offset: int
 
@@ -85,6 +85,8 @@ class RowStream:
         Batches to skip, counted from the beginning of the agenda. Nothing is read for them.
     part, parts : int
         Of every batch only one of so many equal parts is read and given, neighbouring rows of it.
+    targets : sequence of path, optional
+        Of every shard, the shard of its targets.
 
     Attributes
     ----------
@@ -95,7 +97,7 @@ class RowStream:
 
     Yields
     ------
-    (int, float32 array (B, T))
+    (int, float32 array (B, T), or (B, 2T) with targets behind the series)
         Epoch, from 0, and batch, or the part of it.
     """
 
@@ -110,8 +112,11 @@ class RowStream:
         start: int = 0,
         part: int = 0,
         parts: int = 1,
+        targets: Sequence[Path | None] = (),
     ) -> None:
         self._paths, self._agenda, self._batch_size = paths, agenda, batch_size
+        self._targets = targets or [None] * len(paths)
+        self._width = length if self._targets[0] is None else 2 * length
         self._seed, self._start, self._part, self._parts = seed, start, part, parts
         self.epochs, self.length = epochs, length
         self.steps_per_epoch = self._steps(agenda.whole)
@@ -149,7 +154,7 @@ class RowStream:
                 cursors: dict[int, _Cursor] = {}
                 skip = self._skipped(epoch) if epoch == first else 0
                 for pieces in islice(self._plan(epoch, sources), skip, None):
-                    rows = [np.empty((0, self.length), np.float32)]
+                    rows = [np.empty((0, self._width), np.float32)]
                     for piece in self._own(pieces):
                         if piece.source not in cursors:
                             cursor = _Cursor(sources[piece.source], self.length)
@@ -176,7 +181,7 @@ class RowStream:
         order = random.permutation(list(shards))
         offsets = random.integers([count(shards[i]) for i in order])
         return {
-            int(i): _Source(self._paths[i], shards[i], int(offset))
+            int(i): _Source(self._paths[i], self._targets[i], shards[i], int(offset))
             for i, offset in zip(order, offsets, strict=True)
         }
 
@@ -216,12 +221,12 @@ class _Cursor:
 
     def __init__(self, source: _Source, length: int) -> None:
         self._source = source
-        self._shard = Shard(source.path)
-        if self._shard.length != length:
-            problem = f"has {self._shard.length} time points, the training {length}"
+        self._pairs = Pairs(source.path, source.target)
+        if self._pairs.length != length:
+            problem = f"has {self._pairs.length} time points, the training {length}"
             raise ShardError(source.path, problem, "use runs of one length or `signals.length: crop`")
         self._block_rows = max(1, READ_BYTES // (4 * length))
-        self._block, self._block_start = np.empty((0, length), np.float32), 0
+        self._block, self._block_start = np.empty((0, self._pairs.width), np.float32), 0
 
     def read(self, position: int, rows: int) -> list[Rows]:
         parts = []
@@ -238,7 +243,7 @@ class _Cursor:
         if not 0 <= inside < len(self._block):
             # Blocks end at multiples of their size, so that each reads whole chunks of the file.
             end = min((start // self._block_rows + 1) * self._block_rows, self._end(start))
-            self._block, self._block_start, inside = self._shard.read(start, end), start, 0
+            self._block, self._block_start, inside = self._pairs.read(start, end), start, 0
         return self._block[inside : inside + stop - start]
 
     def _end(self, row: int) -> int:
@@ -246,7 +251,7 @@ class _Cursor:
         return next(stop for start, stop in self._source.spans if start <= row < stop)
 
     def close(self) -> None:
-        self._shard.close()
+        self._pairs.close()
 
 
 def _apportion(left: NDArray[np.int64], take: int) -> NDArray[np.int64]:

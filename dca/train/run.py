@@ -27,6 +27,7 @@ def train(
     seed: int,
     *,
     threads: int | None = None,
+    targets: Sequence[str | Path] = (),
     model_extra: Mapping[str, Any] | None = None,
     attempt: int | None = None,
     submission: str = "",
@@ -49,6 +50,9 @@ def train(
         Master seed of initial weights and row order.
     threads : int, optional
         Cores for all processes together; all there are by default.
+    targets : sequence of path, optional
+        For ``train.target: others``: the shard of targets of every training and validation shard, in this
+        order, from `dca.signals.write_target`.
     model_extra : mapping, optional
         Written into the model's card under ``config``.
     attempt : int, optional
@@ -71,7 +75,12 @@ def train(
         If shards do not fit together or the mode cannot run here.
     """
     folder = Path(folder)
-    data = TrainingData.from_shards(train_shards, validation_shards)
+    if bool(targets) != (settings.target == "others"):
+        raise ConfigError(
+            "train.target", f"is {settings.target}, but there are {len(targets)} shards of targets",
+            "give one for each run with `others`, none with `own`",
+        )  # fmt: skip
+    data = TrainingData.from_shards(train_shards, validation_shards, targets)
     if not isinstance(architecture, Architecture):
         architecture = Architecture.from_config(architecture, data.length)
     if architecture.length != data.length:
@@ -122,6 +131,7 @@ def _card(data: TrainingData, job: Job, outcome: Outcome, config: Mapping[str, A
     return {
         "tr": data.tr,
         "normalisation": NORMALISATION,
+        "target": job.settings.target,
         "preprocessing": list(data.preprocessing),
         "trained_on": list(data.run_ids),
         "data_sha256": data.hash,

@@ -17,6 +17,7 @@ _CHOICES = {
     "launcher": ("local", "horovodrun", "mpirun", "srun"),
     "optimizer": ("adagrad", "sgd", "momentum", "adam"),
     "compression": ("none", "float16", "bfloat16"),
+    "target": ("own", "others"),
 }
 
 
@@ -63,6 +64,7 @@ class TrainSettings:
     max_staleness: int | None = None
     overlap: bool = False
     compression: Literal["none", "float16", "bfloat16"] = "none"
+    target: Literal["own", "others"] = "own"
     checkpoint_s: float = 60.0
     freeze: bool = False  # only the workflow heeds it: whether there is a training at all
 

@@ -48,7 +48,7 @@ class TrainingData:
     preprocessing : tuple of dict
         The distinct preprocessing records of the training shards.
     hash : str
-        SHA-256 over what determines the rows: sources, masks, preprocessing, seeds, ranges.
+        SHA-256 over what determines the rows: sources, masks, preprocessing, seeds, ranges, targets.
     """
 
     train: tuple[RowRange, ...]
@@ -66,6 +66,11 @@ class TrainingData:
         return Agenda(tuple(union(((own.start, own.stop),)) for own in self.train))
 
     @property
+    def targets(self) -> bool:
+        """Whether rows have targets other than themselves."""
+        return self.train[0].target is not None
+
+    @property
     def rows(self) -> int:
         """Number of training rows."""
         return sum(own.stop - own.start for own in self.train)
@@ -76,7 +81,12 @@ class TrainingData:
         return sum(own.stop - own.start for own in self.validation)
 
     @classmethod
-    def from_shards(cls, train: Sequence[str | Path], validation: Sequence[str | Path] = ()) -> TrainingData:
+    def from_shards(
+        cls,
+        train: Sequence[str | Path],
+        validation: Sequence[str | Path] = (),
+        targets: Sequence[str | Path] = (),
+    ) -> TrainingData:
         """Check the shards and settle what is held out.
 
         Parameters
@@ -84,6 +94,9 @@ class TrainingData:
         train, validation : sequence of path
             Shards. Without validation shards a tenth of the runs is held out if they are several of one
             subject, else the last tenth of the rows of every shard.
+        targets : sequence of path
+            Shards of the targets of all training and validation shards, in this order; none where a series
+            is its own target.
 
         Raises
         ------
@@ -94,8 +107,11 @@ class TrainingData:
         """
         if not train:
             raise TrainingError("train", "there is no training run", "lower input.validation")
-        entries = [_describe(Path(path)) for path in train]
-        others = [_describe(Path(path)) for path in validation]
+        paths = [Path(path) for path in (*train, *validation)]
+        beside: list[Path | None] = [Path(path) for path in targets]
+        beside = beside or [None] * len(paths)
+        described = [_describe(path, target) for path, target in zip(paths, beside, strict=True)]
+        entries, others = described[: len(train)], described[len(train) :]
         _check_alike(entries + others)
         learned, judged, held_out = _hold_out(entries, others)
         if not any(own.stop > own.start for own in learned):
@@ -115,13 +131,14 @@ class TrainingData:
         )
 
 
-def _describe(path: Path) -> dict[str, Any]:
+def _describe(path: Path, target: Path | None) -> dict[str, Any]:
     with Shard(path) as shard:
         identity = {name: shard.attributes[name] for name in _IDENTITY}
         identity["preprocessing"] = json.dumps(identity["preprocessing"], sort_keys=True)
         return {
             **identity,
             "path": path,
+            "target": target,
             "rows": shard.n_voxels,
             "length": shard.length,
             "tr": shard.tr,
@@ -159,16 +176,16 @@ def _listing(groups: dict[str, list[str]]) -> str:
 def _hold_out(
     entries: list[dict[str, Any]], others: list[dict[str, Any]]
 ) -> tuple[list[RowRange], list[RowRange], HeldOut]:
-    ranges = [RowRange(entry["path"], 0, entry["rows"]) for entry in entries]
+    ranges = [_all_rows(entry) for entry in entries]
     if others:
-        return ranges, [RowRange(entry["path"], 0, entry["rows"]) for entry in others], "subjects"
+        return ranges, [_all_rows(entry) for entry in others], "subjects"
     if len(entries) > 1 and len({entry["subject"] for entry in entries}) == 1:
         n = max(1, round(HELD_OUT * len(entries)))
         logger.warning("No validation subject: %d of the %d runs are held out instead.", n, len(entries))
         return ranges[:-n], ranges[-n:], "runs"
     cuts = [own.stop - max(int(own.stop > 1), round(HELD_OUT * own.stop)) for own in ranges]
-    judged = [RowRange(own.path, cut, own.stop) for own, cut in zip(ranges, cuts, strict=True)]
-    learned = [RowRange(own.path, 0, cut) for own, cut in zip(ranges, cuts, strict=True)]
+    judged = [own._replace(start=cut) for own, cut in zip(ranges, cuts, strict=True)]
+    learned = [own._replace(stop=cut) for own, cut in zip(ranges, cuts, strict=True)]
     if not any(own.stop > own.start for own in judged):
         logger.warning("Too few rows to hold any out: there is no validation loss.")
         return learned, [], "nothing"
@@ -180,17 +197,23 @@ def _hold_out(
     return learned, judged, "rows"
 
 
+def _all_rows(entry: dict[str, Any]) -> RowRange:
+    return RowRange(entry["path"], 0, entry["rows"], entry["target"])
+
+
 def _sample(judged: list[RowRange]) -> list[RowRange]:
     """At most VALIDATION_ROWS, in equal parts; rows are in random order, so the first will do."""
     quota = -(-VALIDATION_ROWS // max(1, len(judged)))
-    return [RowRange(own.path, own.start, min(own.stop, own.start + quota)) for own in judged]
+    return [own._replace(stop=min(own.stop, own.start + quota)) for own in judged]
 
 
 def _hash(entries: list[dict[str, Any]], learned: list[RowRange]) -> str:
     ranges = {own.path: (own.start, own.stop) for own in learned}
-    record = [
+    record: list[Any] = [
         {**{name: entry[name] for name in (*_IDENTITY, "length", "tr")}, "range": ranges.get(entry["path"])}
         for entry in entries
     ]
+    if learned[0].target:
+        record.append("targets")  # which follow from the runs
     text = json.dumps(record, sort_keys=True, default=lambda value: np.asarray(value).tolist())
     return hashlib.sha256(text.encode()).hexdigest()

@@ -17,7 +17,9 @@ Vector = NDArray[np.float32]
 class GradientStep:
     r"""Loss and gradient of an autoencoder on batches.
 
-    .. math:: \frac{1}{B}\sum_b \tfrac12\|x_b-\hat x_b\|^2 + \tfrac12\lambda\|Z_b-Z'_b\|^2
+    .. math:: \frac{1}{B}\sum_b \tfrac12\|y_b-\hat x_b\|^2 + \tfrac12\lambda\|Z_b-Z'_b\|^2
+
+    The target y is the series x itself (the paper's), or what comes behind it in the batch.
 
     A batch is cut into equal micro-batches whose gradients add up to exactly the gradient of the
     whole: memory stays bounded and the working set nearer to the caches.
@@ -30,13 +32,16 @@ class GradientStep:
         λ.
     micro_batch : int
         Rows per pass at most.
+    targets : bool
+        Whether rows are series and targets, (B, 2T), instead of series, (B, T).
     """
 
-    def __init__(self, model: Any, penalty: float, micro_batch: int = 512) -> None:
+    def __init__(self, model: Any, penalty: float, micro_batch: int = 512, *, targets: bool = False) -> None:
         self.model, self.penalty, self.micro_batch = model, float(penalty), int(micro_batch)
-        self._size = n_parameters(model)
+        self._size, self._targets = n_parameters(model), targets
+        self.width = model.length * (1 + targets)
         # Shapes are declared open in the batch, so that a last, smaller batch is no new trace.
-        rows = tf.TensorSpec((None, model.length), tf.float32)
+        rows = tf.TensorSpec((None, self.width), tf.float32)
         scale = tf.TensorSpec((), tf.float32)
         self._gradient = tf.function(self._gradient_graph, input_signature=[rows, scale], autograph=False)
         self._losses = tf.function(self._loss_graph, input_signature=[rows, scale], autograph=False)
@@ -46,7 +51,7 @@ class GradientStep:
 
         Parameters
         ----------
-        batch : float32 array (B, T)
+        batch : float32 array (B, T), or (B, 2T) with targets
             B ≥ 1.
         out : float32 array (P,), optional
             Where to put the gradient.
@@ -69,7 +74,7 @@ class GradientStep:
         return gradient, Losses.of(*sums.tolist())
 
     def evaluate(self, batch: Vector) -> Losses:
-        """Losses of a batch, float32 (B, T), without a gradient."""
+        """Losses of a batch, float32 (B, T) or (B, 2T), without a gradient."""
         sums = np.zeros(2)
         for part in self._parts(batch):
             sums += [float(loss) for loss in self._losses(part, np.float32(1 / len(batch)))]
@@ -81,8 +86,9 @@ class GradientStep:
         return np.array_split(batch, -(-len(batch) // self.micro_batch))
 
     def _loss_graph(self, rows: Any, scale: Any) -> tuple[Any, Any]:
-        output, z, z_decoded = self.model.forward(rows)
-        reconstruction = 0.5 * scale * tf.reduce_sum(tf.square(rows - output))
+        x, y = tf.split(rows, 2, axis=1) if self._targets else (rows, rows)
+        output, z, z_decoded = self.model.forward(x)
+        reconstruction = 0.5 * scale * tf.reduce_sum(tf.square(y - output))
         feature = 0.5 * self.penalty * scale * tf.reduce_sum(tf.square(z - z_decoded))
         return reconstruction, feature
 

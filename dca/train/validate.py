@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 
 import numpy as np
 
-from dca.signals import Shard
 from dca.train.data import RowRange
 from dca.train.losses import Losses
+from dca.train.pairs import Pairs
 from dca.train.step import GradientStep
 
 BLOCK = 2048
@@ -30,10 +31,10 @@ def validation_loss(step: GradientStep, ranges: Sequence[RowRange]) -> Losses | 
         None if there are no rows.
     """
     sums, rows = np.zeros(3), 0
-    for path, start, stop in ranges:
-        with Shard(path) as shard:
+    for path, start, stop, target in ranges:
+        with closing(Pairs(path, target)) as pairs:
             for first in range(start, stop, BLOCK):
-                block = shard.read(first, min(first + BLOCK, stop))
+                block = pairs.read(first, min(first + BLOCK, stop))
                 sums += len(block) * np.array(step.evaluate(block))
                 rows += len(block)
     return Losses(*(float(value) for value in sums / rows)) if rows else None

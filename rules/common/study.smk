@@ -12,6 +12,7 @@ from dca import inputs
 from dca.cluster import failures
 from dca.decompose.settings import setups as decompose_setups
 from dca.errors import DCAError, InputError
+from dca.model.card import read_card
 from dca.model.study import check_runs, check_trained
 from dca.preprocess import backends
 from dca.provenance import record_command
@@ -41,6 +42,9 @@ try:
     else:
         runs = inputs.read_runs(Path(RESULTS, "inputs.tsv"))
     FROZEN = inputs.frozen_card(config, RESULTS)
+    # What the model of this study was trained towards.
+    GIVEN = read_card(config["encode"]["model"]) if config["encode"]["model"] else FROZEN
+    MODEL_TARGET = GIVEN.get("target", "own") if GIVEN else config["train"]["target"]
     for run in runs:
         refuse_wildcards(*filter(None, [run.bold, run.mask, run.events_file, run.confounds]))
     source = config["input"]["derivatives"] or config["input"]["path"] or "the demo"

@@ -14,8 +14,9 @@ from scipy import sparse
 
 from dca.compare.scores import Setup
 from dca.errors import InputError
-from dca.files import read_tsv
+from dca.files import read_tsv, write_tsv
 from dca.signals import Shard
+from dca.simulate import Scenario, layout, simulate_dataset
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 NETWORK = {"preset": "recommended", "features": [2, 2, 2, 4], "filters": [5, 3, 3, 3], "hidden": 8}
@@ -43,7 +44,7 @@ def row(scenario="varied", activation=2.0, seed=101, setup="raw", **values):
 
 
 def make_page(path):
-    names = ("means", "differences", "variants")
+    names = ("means", "differences", "variants", "real")
     path.write_text("".join(f"<!-- validation: {n} -->\nold\n<!-- /validation: {n} -->\n" for n in names))
     return path
 
@@ -207,7 +208,7 @@ def test_scores_that_are_not_known_are_counted(validation, tmp_path):
 def test_a_summary_that_cannot_be_is_told_in_one_line(validation, tmp_path):
     tables, out, page = validation("tables"), tmp_path / "rows.tsv", make_page(tmp_path / "page.md")
     tables.fill(out, page)
-    assert page.read_text().count("None yet.") == 3
+    assert page.read_text().count("None yet.") == 4
     tables.add(out, row())
     with pytest.raises(InputError, match="no markers for validation: means"):
         tables.fill(out, out.with_suffix(".json"))
@@ -217,6 +218,35 @@ def test_a_summary_that_cannot_be_is_told_in_one_line(validation, tmp_path):
     out.write_text("scenario\tseconds\nvaried\t1\n")
     with pytest.raises(InputError, match="seconds"):
         tables.add(out, row())
+
+
+def test_the_real_run_is_scored_without_a_truth(validation, tmp_path, monkeypatch):
+    real, rows, tables = validation("real"), validation("rows"), validation("tables")
+    made = tmp_path / "made"
+    simulate_dataset(made, 1, 0, Scenario(voxel_mm=15.0, volumes=120), progress=False)
+    run = tmp_path / "data" / real.RUN
+    run.parent.mkdir(parents=True)
+    layout.bold_path(made, "01").rename(run.with_name(f"{run.name}_bold.nii.gz"))
+    events = read_tsv(layout.events_path(made, "01"))
+    events[["onset", "duration"]] *= real.RealRun.tr / layout.TR
+    write_tsv(run.with_name(f"{run.name}_events.tsv"), events, {})
+    size, key = (
+        validation("study").Size(atoms=8, surrogates=40, passes=2),
+        validation("study").Key("real", 1.0, 1),
+    )
+    monkeypatch.delenv("DCA_REAL_DATA", raising=False)
+    with pytest.raises(InputError, match="set DCA_REAL_DATA"):
+        rows.add_missing([key], ["raw"], tmp_path / "rows.tsv", size, tmp_path / "work")
+    monkeypatch.setenv("DCA_REAL_DATA", str(tmp_path / "data"))
+    rows.add_missing([key], ["raw", "raw, smoothed"], tmp_path / "rows.tsv", size, tmp_path / "work")
+    found = tables.read(tmp_path / "rows.tsv")
+    assert (found["subjects"] == 1).all() and found["map_r"].isna().all()
+    assert found[["excess_sd", "heldout_pcc", "heldout_r", "pcc"]].notna().all(axis=None)
+    page = make_page(tmp_path / "page.md")
+    tables.fill(tmp_path / "rows.tsv", page)
+    text = page.read_text()
+    assert text.count("None yet.") == 3
+    assert "| raw, smoothed | 1 |" in text.split("<!-- validation: real -->")[1]
 
 
 @pytest.mark.parametrize("option", ["--setups", "--scenarios"])

@@ -1,3 +1,5 @@
+import shutil
+
 import nibabel as nib
 import numpy as np
 import pandas as pd
@@ -54,13 +56,18 @@ def study(tmp_path):
 
 
 def compare(study, out="out.tsv", **options):
-    settings = {"split": "validation", "surrogates": 99, "highpass_s": 100.0} | options
+    given = {"raw": study / "raw", "dca": study / "dca"}
+    settings = {
+        "split": "validation",
+        "surrogates": 99,
+        "highpass_s": 100.0,
+        "decompositions": given,
+    } | options
     return compare_run(
         study / out,
         shard=study / "run.h5",
         events=study / "events.tsv",
         glm=study / "glm",
-        decompositions={"raw": study / "raw", "dca": study / "dca"},
         **settings,
     )
 
@@ -193,7 +200,7 @@ def rows(subject, excess, split="validation", event="a"):
     values |= {"heldout_pcc": 0.1, "heldout_r": 0.3, "heldout_r_null": 0.1, "others_r": np.nan}
     key = {"run_id": f"sub-{subject}", "subject": subject, "split": split, "event": event}
     return [
-        {**dict.fromkeys(COLUMNS, 0), **key, **values, "setup": setup, "pcc": pcc}
+        {**dict.fromkeys(COLUMNS, 0), **key, **values, "setup": setup, "learnt_with": "run", "pcc": pcc}
         for setup, pcc in (("raw", 0.4), ("dca", 0.4 + excess))
     ]
 
@@ -244,13 +251,28 @@ def test_overall_means_count_events_that_all_setups_have():
 
 def test_group_dictionaries_are_compared_with_one_another_and_said_to_know_the_order():
     table = pd.DataFrame([*rows("01", 0.1), *rows("02", 0.2)])
-    group = table.assign(setup=table["setup"] + "-group")
+    group = table.assign(setup=table["setup"] + "-group", learnt_with="design")
     found = compare_setups(pd.concat([table, group])).set_index(["split", "event", "measure", "setup"])
     row = found.loc["all", "a", "pcc_excess", "dca-group"]
     assert row["reference"] == "raw-group" and row["status"] == "void if all runs share one order"
     assert found.loc[("all", "a", "pcc_excess", "raw-group"), "reference"] == "raw"
     assert found.loc[("all", "a", "pcc_excess", "dca"), "status"] == "against null"
     assert found.loc[("all", "a", "pcc", "dca-group"), "status"] == "uncorrected"
+
+
+def test_what_was_learnt_with_the_design_is_said_to_be(study):
+    shutil.copytree(study / "dca", study / "dca-signal")
+    shutil.copytree(study / "raw", study / "raw-group")
+    names = ("raw", "dca", "dca-signal", "raw-group")
+    given = {"decompositions": {name: study / name for name in names}}
+    for shared, led in [(False, {"raw-group"}), (True, {"dca", "dca-signal", "raw-group"})]:
+        table = compare(study, shared=shared, **given)
+        assert set(table.loc[table["learnt_with"] == "design", "setup"]) == led
+        found = compare_setups(table).set_index(["split", "event", "measure", "setup"])["status"]
+        for setup in ("dca", "dca-signal"):
+            void = found["all", "a", "heldout_pcc", setup] == "void if all runs share one order"
+            assert void == (setup in led)
+            assert found["all", "a", "spatial_r", setup] == "same run, descriptive"
 
 
 def test_one_setup_has_nothing_to_be_compared_with():

@@ -269,6 +269,7 @@ def _write_task(
     rows = [
         {
             "run_id": run.run_id, "subject": run.subject, "split": run.split, "setup": setup, "event": event,
+            "learnt_with": "run",
             "atom": number, "sign": 1 if number % 2 else -1, "pcc": 0.6, "null_mean": 0.4 + 0.02 * number,
             "null_sd": 0.04, "null_p95": 0.55, "p": 0.01 * (1 + number), "surrogates": 1000, "distinct": 1000,
             "null": "order", "spatial_r": 0.4, "dice": 0.3,

@@ -39,8 +39,17 @@ def test_training_without_validations_is_judged_by_training_loss() -> None:
     assert verdicts.judge_training(None, None).finding == "Not run"
 
 
-def group(difference: float, low: float, high: float, n: int, split="all", measure="pcc_excess") -> dict:
+def group(
+    difference: float,
+    low: float,
+    high: float,
+    n: int,
+    split="all",
+    measure="pcc_excess",
+    status="against null",
+) -> dict:
     return {
+        "status": status,
         "split": split, "event": "(all)", "measure": measure, "setup": "dca", "n": n,
         "difference": difference, "ci_low": low, "ci_high": high,
     }  # fmt: skip
@@ -68,9 +77,27 @@ def test_held_out_subjects_come_first_where_they_are_enough() -> None:
     assert verdicts.judge_group(pd.DataFrame(rows)).finding == "dca higher"
 
 
-def pcc(p: list[float]) -> pd.DataFrame:
+def test_setups_that_know_the_design_are_judged_by_their_maps() -> None:
+    void = group(0.5, 0.4, 0.6, 8, status="void if all runs share one order")
+    assert verdicts.judge_group(pd.DataFrame([void])).finding == "Not run"
+    maps = group(-0.1, -0.2, -0.05, 8, measure="others_r_excess", status="other runs, against null")
+    verdict = verdicts.judge_group(pd.DataFrame([void, maps]))
+    assert verdict.finding == "raw higher" and "of the maps -0.100" in verdict.detail
+
+
+def pcc(p: list[float], **columns) -> pd.DataFrame:
     table = pd.DataFrame({"event": [str(i) for i in range(len(p))], "p": p})
-    return table.assign(subject="01", run_id="r", setup="dca", pcc=0.9, null_mean=0.8)
+    known = {"subject": "01", "run_id": "r", "setup": "dca", "pcc": 0.9, "null_mean": 0.8}
+    return table.assign(**known | {"learnt_with": "run"} | columns)
+
+
+def test_atoms_that_know_the_design_are_judged_by_where_they_are() -> None:
+    columns = {"learnt_with": "design", "others_r": 0.5, "others_r_null": 0.1}
+    verdict = verdicts.judge_events(pcc([0.001, 0.001], **columns, others_r_p=[0.01, 0.8]), "dca")
+    assert (verdict.finding, verdict.level) == ("1 of 2 events", "good")
+    assert "likeness to other runs" in verdict.detail and "+0.400" in verdict.detail
+    verdict = verdicts.judge_events(pcc([0.001], **columns, others_r_p=np.nan), "dca")
+    assert (verdict.finding, verdict.level) == ("Cannot be judged", "unknown")
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,19 @@ def test_given_subjects_are_held_out(make_shard):
     assert pickle.loads(pickle.dumps(data)) == data
 
 
+def test_targets_go_with_their_rows(make_shard, tmp_path):
+    shards = [make_shard("a"), make_shard("b"), make_shard("c")]
+    targets = [path.rename(tmp_path / f"target_{path.name}") for path in shards]
+    shards = [make_shard("a"), make_shard("b"), make_shard("c")]
+    data = TrainingData.from_shards(shards[:2], shards[2:], targets)
+    assert [own.target for own in (*data.train, *data.validation)] == targets
+    plain = TrainingData.from_shards(shards[:2], shards[2:])
+    assert (data.targets, plain.targets) == (True, False)
+    assert data.hash != plain.hash
+    cut = TrainingData.from_shards(shards, (), targets)
+    assert [own.target for own in cut.validation] == targets
+
+
 def test_runs_of_a_single_subject_are_held_out_and_it_is_said(make_shard, caplog):
     data = TrainingData.from_shards([make_shard(f"r{i}", subject="s") for i in range(3)])
     assert (data.held_out, rows(data.validation)) == ("runs", [("r2", 0, 50)])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dca.model import build
-from dca.train.flat import get_flat
+from dca.train.flat import get_flat, set_flat
 from dca.train.step import GradientStep
 
 
@@ -51,6 +51,32 @@ def test_micro_batches_add_up_to_the_whole(tiny, batch, micro_batch):
     np.testing.assert_allclose(gradient, whole, atol=1e-5 * np.abs(whole).max())
     np.testing.assert_allclose(parts, losses, rtol=1e-6)
     np.testing.assert_allclose(step.evaluate(batch), losses, rtol=1e-6)
+
+
+def test_a_target_behind_the_series_is_what_the_output_is_held_against(tiny, batch):
+    model = build(tiny, seed=4)
+    y = np.random.default_rng(3).standard_normal(batch.shape).astype(np.float32)
+    plain = GradientStep(model, tiny.penalty)
+    step = GradientStep(model, tiny.penalty, 3, targets=True)
+    gradient, losses = step(np.hstack([batch, batch]))
+    np.testing.assert_allclose(gradient, plain(batch)[0], atol=1e-5 * np.abs(gradient).max())
+    output = model(batch).numpy().astype(np.float64)
+    expected = losses.feature + 0.5 * ((y - output) ** 2).sum() / len(batch)
+    paired = np.hstack([batch, y])
+    assert step(paired)[1].total == pytest.approx(expected, rel=1e-5)
+    assert step.evaluate(paired).total == pytest.approx(expected, rel=1e-5)
+    flat = get_flat(model).astype(np.float64)
+    direction = np.random.default_rng(0).standard_normal(flat.size)
+    direction /= np.linalg.norm(direction)
+
+    def loss(weights):
+        set_flat(model, weights.astype(np.float32))
+        return step.evaluate(paired).total
+
+    h = 1e-2
+    slope = (loss(flat + h * direction) - loss(flat - h * direction)) / (2 * h)
+    set_flat(model, flat.astype(np.float32))
+    assert step(paired)[0] @ direction == pytest.approx(slope, rel=0.02, abs=0.02)
 
 
 def test_gradients_are_new_arrays_and_batch_sizes_make_no_new_graph(tiny, batch):

@@ -1,11 +1,14 @@
 import json
 import shutil
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from dca.errors import ConfigError
+from dca.errors import ConfigError, ShardError
 from dca.files import checksum, read_json, read_tsv
 from dca.model import Architecture, load_model
+from dca.signals import Shard, write_shard
 from dca.train import TrainSettings, train
 
 SMALL = {"features": [3, 4], "filters": [5, 3], "pooling": [2]}
@@ -31,6 +34,42 @@ def test_a_training_ends_in_a_model_a_record_and_a_summary(make_shard, settings,
     assert summary["parameters"] == card["parameters"]
     assert (card["tr"], card["normalisation"], card["config"]) == (2.0, "zscore per voxel", {"x": 1})
     assert (card["preprocessing"], card["trained_on"]) == ([{"highpass_s": 100}], ["a"])
+
+
+def test_a_training_towards_what_others_share_learns_it(write_sinusoids, tmp_path):
+    shards, targets = [], []
+    for i, name in enumerate("abcd"):
+        shards.append(write_sinusoids(tmp_path, name, rows=200, seed=i))
+        with Shard(shards[-1]) as shard:
+            attributes = {key: value for key, value in shard.attributes.items() if key != "schema"}
+        # All share one course; what a series is like says nothing of it.
+        course = np.sin(np.arange(40) / 3).astype(np.float32)
+        targets.append(tmp_path / f"target_{name}.h5")
+        write_shard(
+            targets[-1], [np.tile(course, (200, 1))], length=40, voxel=np.arange(200), mean=np.zeros(200),
+            std=np.ones(200), attributes=attributes,
+        )  # fmt: skip
+    settings = TrainSettings(
+        mode="single", target="others", optimizer="adam", learning_rate=0.01, batch_size=20, epochs=10
+    )
+    summary = train(shards[:3], shards[3:], tmp_path / "train", SMALL, settings, 0, targets=targets)
+    assert summary["validation_loss"]["reconstruction_loss"] < 0.1 * 0.5 * (course**2).sum()
+    model, card = load_model(tmp_path / "train" / "model")
+    assert card["target"] == "others"
+    with Shard(shards[3]) as shard:
+        output = model(shard.read(0, 50)).numpy()
+    assert np.corrcoef(output.mean(0), course)[0, 1] > 0.95
+
+
+def test_targets_and_the_setting_must_agree(make_shard, settings, tmp_path):
+    shard = make_shard("a")
+    with pytest.raises(ConfigError, match="shards of targets"):
+        train([shard], [], tmp_path / "train", SMALL, settings, 0, targets=[shard])
+    with pytest.raises(ConfigError, match="shards of targets"):
+        train([shard], [], tmp_path / "train", SMALL, replace(settings, target="others"), 0)
+    settings = replace(settings, target="others")
+    with pytest.raises(ShardError, match="is not of the rows of"):
+        train([shard], [], tmp_path / "train", SMALL, settings, 0, targets=[make_shard("b")])
 
 
 def test_a_forced_repetition_trains_again_to_the_same_files(make_shard, settings, tmp_path):

@@ -36,6 +36,35 @@ def test_hcp_runs_from_the_folders_to_z_maps(new_study, make_hcp):
     assert not {name for name in planned if name.startswith(("inputs", "preprocess", "signals", "glm"))}
 
 
+def test_a_model_of_what_runs_share_is_judged_by_maps(new_study, make_hcp):
+    root = make_hcp(subjects=("100307", "100408", "101107"), runs=("tfMRI_MOTOR_LR",))
+    study = new_study(
+        {"preprocess": {"backend": "none"}},
+        input={"source": "hcp", "path": str(root), "validation": 0.3},
+        model={"preset": "recommended", "features": [2, 2, 2, 2], "hidden": 8},
+        train={"target": "others", "mode": "single", "batch_size": 30, "max_steps": 6},
+        decompose={"setups": ["raw", "dca", "dca-signal"], "atoms": 4},
+        glm={"contrasts": {}},
+        compare={"surrogates": 20},
+    )
+    study.snakemake("compare")
+    assert not (study.results / "train/targets").exists()
+    assert read_json(study.results / "train/model/card.json")["target"] == "others"
+    table = read_tsv(study.results / "compare/pcc.tsv")
+    assert dict(zip(table["setup"], table["learnt_with"], strict=True)) == {
+        "raw": "run", "dca": "design", "dca-signal": "design",
+    }  # fmt: skip
+    assert (table["others"] == 2).all()
+    status = read_tsv(study.results / "compare/group.tsv").set_index(["setup", "measure"])["status"]
+    assert set(status["dca", "pcc_excess"]) == {"void if all runs share one order"}
+    assert study.planned("compare") == set()
+    # Where runs cannot be laid on one another it is said before anything runs.
+    study.configure(input={"source": "demo", "path": None}, preprocess={"backend": "native"})
+    done = study.snakemake("-n", check=False)
+    assert done.returncode != 0
+    assert "lie in no space that runs have in common" in done.stdout + done.stderr
+
+
 def test_runs_of_one_task_may_lack_an_event(new_study, make_hcp):
     root = make_hcp()
     (root / "100307/MNINonLinear/Results/tfMRI_MOTOR_LR/EVs/lf.txt").write_text("")

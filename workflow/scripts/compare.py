@@ -23,4 +23,5 @@ with job(snakemake.log[0], snakemake.threads):
         surrogates=snakemake.params.surrogates,
         seed=snakemake.params.seed,
         atoms=snakemake.output.atoms,
+        shared=snakemake.params.shared,
     )
