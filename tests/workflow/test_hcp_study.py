@@ -59,7 +59,7 @@ def test_a_model_of_what_runs_share_is_judged_by_maps(new_study, make_hcp):
     assert set(status["dca", "pcc_excess"]) == {"void if all runs share one order"}
     assert study.planned("compare") == set()
     # Where runs cannot be laid on one another it is said before anything runs.
-    study.configure(input={"source": "demo", "path": None}, preprocess={"backend": "native"})
+    study.configure(preprocess={"backend": "native"}, train={"target": "others"})
     done = study.snakemake("-n", check=False)
     assert done.returncode != 0
     assert "lie in no space that runs have in common" in done.stdout + done.stderr
