@@ -172,6 +172,13 @@ def test_the_page_has_a_place_for_every_table(scaling):
         assert f"<!-- {name} -->\n" in text and f"<!-- /{name} -->" in text
 
 
+def test_the_page_shows_the_tables_there_are(scaling, tmp_path):
+    results = scaling("rows").Results(BENCHMARKS / "results")
+    page, filled = BENCHMARKS.parent / "docs" / "scaling.md", tmp_path / "scaling.md"
+    scaling("tables").fill(results, page, filled)
+    assert filled.read_text(encoding="utf-8") == page.read_text(encoding="utf-8")
+
+
 def test_a_fit_needs_something_to_fit_to(scaling, results):
     with pytest.raises(InputError, match="exchange"):
         scaling("cost").measure(results.__class__(results.folder, quick=True))
