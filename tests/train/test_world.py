@@ -28,7 +28,7 @@ for name, kind, size, seals, environments in json.loads(sys.argv[1]):
             told = "came up"
         except (DCAError, world.PeerLostError) as error:
             told = str(error)
-        print(json.dumps([name, rank, told]), flush=True)
+        os.write(1, (json.dumps([name, rank, told]) + "\\n").encode())  # in one piece
         os._exit(0)
 for child in children:
     os.waitpid(child, 0)
@@ -55,14 +55,16 @@ def test_a_world_of_strangers_or_of_another_size_is_refused():
     told = {(name, rank): text for name, rank, text in map(json.loads, done.stdout.splitlines())}
     assert len(told) == 12, done.stderr[-2000:]
     for kind in ("World", "Collective"):
+        assert [told[f"{kind} own", rank] for rank in range(2)] == ["came up"] * 2
         for rank in range(2):
-            assert told[f"{kind} own", rank] == "came up"
-            assert told[f"{kind} stranger", rank].startswith(
-                f"train: a world came up whose rank {1 - rank} has not the token of this job; look for "
-            )
             assert told[f"{kind} size", rank].startswith(
                 "train: a world of 2 processes came up instead of 3; look for "
             )
+        refused = [told[f"{kind} stranger", rank] for rank in range(2)]
+        line = "train: a world came up whose rank {} has not the token of this job; look for "
+        # Who says so first ends, and the other may see no more than that.
+        assert any(refused[rank].startswith(line.format(1 - rank)) for rank in range(2))
+        assert "came up" not in refused
 
 
 @pytest.mark.parametrize(("processes", "cores", "ms"), [(4, 2, 1), (6, 2, 2.5), (39, 2, 27.2), (39, 64, 1)])
