@@ -123,7 +123,7 @@ def rare(job):
 def wait_for_history(running, least):
     """Wait until the history, which is brought up to date every ten seconds, has so many updates."""
     give_up = time.monotonic() + 120
-    while trained(running.job)["step"].max() < least:
+    while not trained(running.job)["step"].max() >= least:  # which is NaN without rows
         assert running.process.poll() is None, running.process.communicate()[1]
         assert time.monotonic() < give_up, "no progress"
         time.sleep(0.1)

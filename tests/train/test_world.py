@@ -26,6 +26,7 @@ for name, kind, size, seals, environments in json.loads(sys.argv[1]):
             own = world.World(size - 1, seal) if kind == "World" else world.Collective(size, seal)
             own.gate() if kind == "World" else own.share(1)
             told = "came up"
+            own.close()  # Who only ends may take the other with it.
         except (DCAError, world.PeerLostError) as error:
             told = str(error)
         os.write(1, (json.dumps([name, rank, told]) + "\\n").encode())  # in one piece
