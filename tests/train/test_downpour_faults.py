@@ -82,8 +82,8 @@ def test_a_worker_that_stands_still_holds_up_nobody(make_job, start, check_compl
     job = make_job(epochs=30, checkpoint_s=0.1, overlap=True, warmup_steps=10)
     running = start(job)
     running.wait_for_update(20)
-    begin = time.monotonic()
     running.kill("worker 0", signal.SIGSTOP)
+    begin = time.monotonic()
     stopped = running.last_checkpoint()
     running.wait_for_update(stopped + 150)  # worker 1 alone
     time.sleep(max(0, STOP_S - (time.monotonic() - begin)))
@@ -98,7 +98,7 @@ def test_a_worker_that_stands_still_holds_up_nobody(make_job, start, check_compl
     starts = [np.sort(timeline.loc[timeline["worker"] == worker, "start_s"]) for worker in (0, 1)]
     last = np.diff(starts[0]).argmax()
     since, until = starts[0][last : last + 2]
-    assert until - since >= STOP_S
+    assert until - since > 0.99 * STOP_S  # of another clock
     meanwhile = starts[1][(starts[1] > since) & (starts[1] < until)]
     assert len(meanwhile) >= 100
     assert np.diff(meanwhile).max() < (until - since) / 2
