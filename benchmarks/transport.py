@@ -63,7 +63,7 @@ class AllToAll:
     """What `dca.train.processes.world.World` does with several servers, also with one."""
 
     def __init__(self, rank: int, sizes: list[int]) -> None:
-        self._world = World(len(sizes))
+        self._world = World(len(sizes), "transport")
         self._world._pair = False
         parts = [0, *sizes] if rank == 0 else [sizes[rank - 1]] + [0] * len(sizes)
         self._out, self._in = Outbox.create(parts), np.zeros(sum(parts), np.float32)

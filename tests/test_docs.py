@@ -30,6 +30,7 @@ COLUMNS = {
         ("scale_encoding", "scale"),
         ("scale_dag", "scale"),
         ("scale_projection", "scale"),
+        ("tf_data", "scale"),
         ("study_memory", "scale"),
     ],
 )

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from dca.errors import InputError
+from dca.files import read_tsv
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -170,6 +171,57 @@ def test_the_page_has_a_place_for_every_table(scaling):
     text = (BENCHMARKS.parent / "docs" / "scaling.md").read_text()
     for name in scaling("tables").TABLES:
         assert f"<!-- {name} -->\n" in text and f"<!-- /{name} -->" in text
+
+
+def test_the_page_shows_the_tables_there_are(scaling, tmp_path):
+    results = scaling("rows").Results(BENCHMARKS / "results")
+    page, filled = BENCHMARKS.parent / "docs" / "scaling.md", tmp_path / "scaling.md"
+    scaling("tables").fill(results, page, filled)
+    assert filled.read_text(encoding="utf-8") == page.read_text(encoding="utf-8")
+
+
+def test_what_to_choose_is_said_with_the_numbers_of_the_tables():
+    def get(name, column, form, **row):
+        table = read_tsv(BENCHMARKS / "results" / f"{name}.tsv")
+        for key, value in row.items():
+            table = table[table[key] == value]
+        return format(table[column].iloc[0], form)
+
+    def step(threads):
+        return get("step", "median", ".0f", what="dca step", threads=threads)
+
+    def paced(workers, overlap, form):
+        kind = {"servers": 1, "overlap": overlap, "compute_s": 1.0}
+        return get("scaling", "speedup", form, workers=workers, **kind)
+
+    def loss(mode, workers):
+        return get("equal-loss", "final_ratio", ".2f", mode=mode, workers=workers, warmup=False)
+
+    def exchange(servers):
+        return get("exchange", "ratio", ".2f", way="dca downpour", workers=1, servers=servers)
+
+    def model(column, form, cluster, **row):
+        return get("model", column, form, cluster=cluster, servers=1, **row)
+
+    h100 = {"cluster": "H100, 400 Gb/s", "compute_s": 0.027, "compression": "none"}
+    link = {"cluster": "GPUs, 25 Gb/s", "compute_s": 1.0, "n": 1}
+    wire = [
+        format(1000 * float(model("exchange_s", "", compression=own, **link)), ".0f")
+        for own in ("none", "bfloat16")
+    ]
+    text = (BENCHMARKS.parent / "docs" / "training.md").read_text(encoding="utf-8")
+    for words in (
+        f"{step(1)} GFLOP/s with one thread and {step(2)} with two",
+        f"give {get('real', 'speedup', '.2f', mode='downpour', workers=2)} × one process on one core",
+        f"end at {loss('downpour', 2)} × its loss",
+        f"two workers are {paced(2, True, '.2f')} × and 13 are {paced(13, True, '.1f')} × as fast",
+        f"without overlap {paced(2, False, '.2f')} and {paced(13, False, '.1f')} ×",
+        f"{loss('downpour', 2)} × that of `single` with `downpour`, {loss('sync', 2)} × with `sync`",
+        f"({exchange(2)} against {exchange(1)} of the bare exchange)",
+        f"{model('speedup', '.1f', n=1, **h100)} × with 1, {model('speedup', '.0f', n=5, **h100)} × with 5",
+        f"{wire[0]} ms an exchange become {wire[1]} at 25 Gb/s",
+    ):
+        assert words in text, words
 
 
 def test_a_fit_needs_something_to_fit_to(scaling, results):

@@ -1,3 +1,4 @@
+import json
 import os
 import pickle
 import signal
@@ -6,10 +7,12 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from dca.files import read_tsv
@@ -18,6 +21,7 @@ from dca.signals import write_shard
 from dca.train import TrainSettings
 from dca.train.autoencoding import Autoencoding
 from dca.train.job import Job
+from dca.train.processes import desk
 from dca.train.split import TrainingData
 
 # Takes a pickled job, leaves its outcome or what it raised: a job that tests may kill.
@@ -218,5 +222,39 @@ def check_complete():
         assert sorted(train["step"]) == list(range(1, outcome.updates + 1))
         assert train["samples"].max() == outcome.samples
         assert not outcome.details["lost_workers"] and outcome.rows_left == 0
+
+    return check
+
+
+@pytest.fixture
+def check_nothing_leaks():
+    """A function that checks a running job of this machine.
+
+    The token, if there is a desk, is on no command line and in no environment, and the job's own processes
+    listen on loopback only.
+    """
+
+    def check(running: Running) -> None:
+        word = running.job.folder / desk.FILE
+        if running.job.settings.launcher != "local":
+            token = json.loads(word.read_text())["token"].encode()
+            for entry in Path("/proc").iterdir():
+                if entry.name.isdigit():
+                    try:
+                        assert token not in (entry / "cmdline").read_bytes()
+                        assert token not in (entry / "environ").read_bytes()
+                    except OSError:
+                        continue
+        else:
+            assert not word.exists()
+        listening = 0
+        for role, pid in running.members().items():
+            if not role.startswith("launcher"):
+                with suppress(psutil.NoSuchProcess):
+                    for connection in psutil.Process(pid).net_connections("inet"):
+                        if connection.status == psutil.CONN_LISTEN:
+                            assert connection.laddr.ip == "127.0.0.1", role
+                            listening += 1
+        assert listening
 
     return check

@@ -62,7 +62,8 @@ def test_jobs_side_by_side(make_job, start):
     few = make_job("few", rows=(2,), workers=3, epochs=2)
     rare = make_job("rare", n_push=3, n_fetch=2, epochs=2)
     late = make_job("late", workers=1, overlap=True)
-    running = [start(job) for job in (few, rare, late)]
+    old = make_job("old", workers=1, n_fetch=4, max_staleness=2)
+    running = [start(job) for job in (few, rare, late, old)]
 
     outcome = running[0].outcome()  # more workers than rows, a batch larger than all of them
     assert sorted(outcome.details["rows_by_worker"]) == [0, 2, 2]
@@ -74,6 +75,12 @@ def test_jobs_side_by_side(make_job, start):
 
     # With overlap, weights lack the gradient that is under way when their successor is computed.
     assert running[2].outcome().details["staleness"] == {"0": 1, "1": 23}
+
+    # Of every four gradients from the same weights the last is too old.
+    outcome = running[3].outcome()
+    assert outcome.details["staleness"] == {"0": 6, "1": 6, "2": 6}
+    assert outcome.details["dropped_updates"] == 6 and outcome.rejected == 0
+    assert (outcome.updates, outcome.samples, outcome.rows_left) == (18, 180, 0)
 
 
 def test_without_horovod_the_remedy_is_named(make_job, monkeypatch):

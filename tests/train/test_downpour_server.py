@@ -287,6 +287,41 @@ def test_the_end_of_an_agent_is_told_with_what_came_through(office):
 
 
 @pytest.mark.timeout(60)
+@pytest.mark.parametrize("reached", [0, 1])
+def test_each_of_two_servers_has_an_update_whole_or_not_at_all(reached):
+    """A worker is lost when one server has been told of its second gradient, and the other has half of it."""
+    offices = [Office(), Office(first=False)]
+    try:
+        first, second, again = gradients(3)
+        agents = [office.agent(0) for office in offices]
+        for agent in agents:
+            agent.push(first, header(1))
+        agents[reached].push(second, header(2, 1))
+        agents[1 - reached].pushed.payload[: P // 2] = second[: P // 2]
+        for agent in agents:
+            agent.channel.close()
+        assert offices[0].told("detached")["position"] == (2 if reached == 0 else 1)
+        expected = [make_adagrad(), make_adagrad()]
+        for optimizer in expected:
+            optimizer.apply(first)
+        expected[reached].apply(second)
+        for office, optimizer in zip(offices, expected, strict=True):
+            np.testing.assert_array_equal(office.weights, optimizer.weights)
+            np.testing.assert_array_equal(office.copies[1], optimizer.state["accumulator"])
+        # The successor goes on from the batch that server 0 has.
+        successors = [office.agent(0) for office in offices]
+        for office, agent, optimizer in zip(offices, successors, expected, strict=True):
+            agent.push(again, header(3 if reached == 0 else 2, optimizer.updates))
+            optimizer.apply(again)
+            np.testing.assert_array_equal(office.weights, optimizer.weights)
+        assert [office.service._server.state.updates for office in offices] == [3 - reached, 2 + reached]
+    finally:
+        for office in offices:
+            office.supervisor.close()
+            office.thread.join(10)
+
+
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("office", [{"max_updates": 1}], indirect=True)
 def test_a_worker_that_is_told_to_stop_is_done(office):
     agent = office.agent(0)

@@ -1,4 +1,5 @@
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -135,6 +136,41 @@ def test_a_finished_training_that_lost_its_model_is_not_trained_again(first_job,
     assert (again.updates, again.training, again.validation) == (
         whole.updates, whole.training, whole.validation,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "change", ["nothing", "data", "order", "switches", "penalty", "learning_rate", "seed"]
+)
+def test_only_a_checkpoint_of_the_same_data_model_and_settings_is_gone_on_from(
+    first_job, whole, write_sinusoids, tiny, tmp_path, caplog, change
+):
+    """None of the changes shows in the number of parameters, nor in the shape of the shards."""
+    job = replace(first_job, folder=tmp_path / "train")
+    shutil.copytree(first_job.folder / "checkpoints", job.folder / "checkpoints")
+    # Another seed of the second shard is another source of the same run, with as many rows.
+    seeds = {"a": 0, "b": 7 if change == "data" else 1, "c": 2}
+    paths = [
+        write_sinusoids(tmp_path, run, rows=30 if run == "c" else 60, seed=n) for run, n in seeds.items()
+    ]
+    data = TrainingData.from_shards(paths[:2], paths[2:])
+    if change == "order":
+        first, second = data.train
+        data = TrainingData.from_shards([second.path, first.path], paths[2:])
+    model = replace(tiny, **{"switches": {"switches": False}, "penalty": {"penalty": 0.007}}.get(change, {}))
+    settings = replace(
+        job.settings, max_steps=1, learning_rate=0.06 if change == "learning_rate" else 0.05
+    )  # max_steps may change
+    seed = 4 if change == "seed" else job.seed
+    other = replace(job, workload=Autoencoding(data, model), settings=settings, seed=seed)
+    outcome = single.run(other)
+    same = change == "nothing"
+    assert outcome.weights.size == whole.weights.size
+    assert (other.fingerprint == first_job.fingerprint) is same
+    assert outcome.updates == (24 if same else 1)
+    assert ("it belongs to other data, another model or other settings" in caplog.text) is not same
+    assert ("training starts afresh" in caplog.text) is not same
+    steps = read_tsv(other.folder / "history.tsv").query("split == 'train'")["step"]
+    assert steps.tolist() == list(range(1, outcome.updates + 1))
 
 
 def test_a_bad_gradient_is_skipped_and_counted_and_many_end_the_training(job, monkeypatch):

@@ -43,11 +43,14 @@ def test_workers_in_step_equal_one_process_with_all_their_rows(make_job, start, 
 
 
 @pytest.mark.horovod
-def test_a_lost_worker_costs_what_came_after_the_checkpoint_and_a_signal_nothing(make_job, start, tmp_path):
+def test_a_lost_worker_costs_what_came_after_the_checkpoint_and_a_signal_nothing(
+    make_job, start, tmp_path, check_nothing_leaks
+):
     job = make_job(mode="sync", epochs=25, checkpoint_s=0.1)
     running = start(job)
     running.wait_for_update(20)
     assert running.members().keys() == {"job", "supervisor", "nursery", "worker 0", "worker 1"}
+    check_nothing_leaks(running)
     running.kill("worker 1")
     running.wait_for_update(running.last_checkpoint() + 20)
     running.kill("job", signal.SIGTERM)
@@ -74,12 +77,13 @@ def test_a_lost_worker_costs_what_came_after_the_checkpoint_and_a_signal_nothing
 
 @pytest.mark.horovod
 def test_a_training_goes_on_in_any_other_mode_and_every_row_is_used_once(make_job, start, tmp_path):
-    """240 rows, three epochs; each session ends in the middle of one."""
+    """240 rows, three epochs; each session ends in the middle of one. Also with other numbers of servers."""
     job = make_job(epochs=3, batch_size=10, warmup_steps=0)
-    for mode, workers, most, samples in (
-        ("downpour", 2, 10, 100), ("single", 1, 17, 170), ("sync", 3, 25, None), ("downpour", 3, None, 720)
+    for mode, workers, servers, most, samples in (
+        ("downpour", 2, 2, 10, 100), ("single", 1, 1, 17, 170), ("sync", 3, 1, 25, None),
+        ("downpour", 3, 1, None, 720),
     ):  # fmt: skip
-        settings = replace(job.settings, mode=mode, workers=workers, max_steps=most)
+        settings = replace(job.settings, mode=mode, workers=workers, servers=servers, max_steps=most)
         session = replace(job, settings=settings)
         outcome = single.run(session) if mode == "single" else start(session).outcome()
         assert most is None or outcome.updates == most

@@ -18,7 +18,7 @@ def main(assignment: Assignment) -> None:
     pushed = SharedVector(fds["pushed"], task["push_size"]).array
     pulled = SharedVector(fds["pulled"], task["pull_size"]).array
     push = Parcel(Push, pushed, 0)
-    world = World(task["servers"])
+    world = World(task["servers"], task["seal"])
     outbox = Outbox(pulled, [pulled.size] + [0] * task["servers"])
     server.send({"kind": "join"})
     if task["server"] == 0:

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -14,15 +14,21 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dca.errors import DCAError, OutputError, TrainingError
 from dca.train.checkpoint import Checkpoint
 from dca.train.downpour.journal import Journal
 from dca.train.downpour.start import Beginning
 from dca.train.downpour.state import ServerState
 from dca.train.losses import Losses
+from dca.train.processes.waited import Waited
 
 logger = logging.getLogger(__name__)
 
 Vector = NDArray[np.float32]
+
+TICK_S = 0.1
+SAVE_S = 600  # for the last checkpoint, and one under way
+VALIDATE_S = 7200  # for the last validation, and what is under way
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,8 @@ class Background:
     ----------
     start : Beginning
     journal : Journal
+    beat : callable
+        Called again and again while something is waited for.
 
     Attributes
     ----------
@@ -75,8 +83,8 @@ class Background:
         Epochs after which the validation loss was taken, or is going to be.
     """
 
-    def __init__(self, start: Beginning, journal: Journal) -> None:
-        self._start, self._journal = start, journal
+    def __init__(self, start: Beginning, journal: Journal, beat: Callable[[], None]) -> None:
+        self._start, self._journal, self._beat = start, journal, beat
         self._thread = ThreadPoolExecutor(1, "background")
         self._saving = threading.Lock()
         self._running: Future[None] | None = None
@@ -128,15 +136,46 @@ class Background:
         self._running = self._thread.submit(work)
 
     def save_now(self, snapshot: Snapshot) -> None:
-        """Save a checkpoint at once, beside a validation, but not beside another checkpoint."""
-        self._save(self._checkpoint(snapshot), self.epochs_validated - 1)
+        """Save a checkpoint at once, beside a validation, but not beside another checkpoint.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written, or takes longer than `SAVE_S`.
+        """
+        saving = ThreadPoolExecutor(1, "last").submit(
+            self._save, self._checkpoint(snapshot), self.epochs_validated - 1
+        )
+        folder = self._start.checkpoints.folder
+        self._await(saving, SAVE_S, OutputError(
+            folder, f"a checkpoint is not written after {SAVE_S} s",
+            "look after the disk, or the file server, and run again",
+        ))  # fmt: skip
 
     def validate_now(self, snapshot: Snapshot, epoch: int) -> None:
-        """Wait for the thread, then validate and record at once."""
-        if self._running is not None:
-            wait([self._running])
-        self._validate(snapshot.weights, snapshot.state.updates, snapshot.state.rows, epoch)
+        """Validate and record, when the thread has done what it is at.
+
+        Raises
+        ------
+        TrainingError
+            If that takes longer than `VALIDATE_S`.
+        """
+        state = snapshot.state
+        last = self._thread.submit(self._validate, snapshot.weights, state.updates, state.rows, epoch)
+        self._await(last, VALIDATE_S, TrainingError(
+            "train", f"the last validation has not ended after {VALIDATE_S} s",
+            "run again: training is complete, and only this is left to do",
+        ))  # fmt: skip
         self._collect()
+
+    def _await(self, work: Future[None], limit: float, too_late: DCAError) -> None:
+        """Wait for something to be done, but not for ever, and raise what it raised."""
+        waited = Waited()
+        while not wait([work], TICK_S).done:
+            self._beat()
+            if waited.look() > limit:
+                raise too_late
+        work.result()
 
     def _checkpoint(self, snapshot: Snapshot) -> Checkpoint:
         # The tables first: the rows of a checkpoint are then never missing.

@@ -88,6 +88,7 @@ class Crew:
             "threads": max(1, self._job.cores // self._starter.site.crowd),
             "gpu": self._starter.site.local_rank(worker),
             "position": self._state.workers[worker].position,
+            "seal": self._starter.seal,
         }
         self._attached.add(worker)
         self._pairs[worker] = Pair(worker, task, self._fds, self._nursery, self._starter, self._attach)

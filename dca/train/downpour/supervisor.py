@@ -24,6 +24,7 @@ from dca.train.processes import world
 from dca.train.processes.channel import ChannelClosedError
 from dca.train.processes.nursery import Nursery
 from dca.train.processes.process import Assignment, for_user
+from dca.train.processes.pulse import Pulse
 from dca.train.processes.site import Site
 from dca.train.processes.starters import starter
 
@@ -47,10 +48,11 @@ class Supervisor:
         Descriptor of the same, pickled, for the workers.
     nursery : Nursery
     site : Site
+    pulse : Pulse
     """
 
-    def __init__(self, job: Job, job_fd: int, nursery: Nursery, site: Site) -> None:
-        self._job, self._nursery = job, nursery
+    def __init__(self, job: Job, job_fd: int, nursery: Nursery, site: Site, pulse: Pulse) -> None:
+        self._job, self._nursery, self._pulse = job, nursery, pulse
         self._signal: int | None = None
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._note_signal)
@@ -60,7 +62,7 @@ class Supervisor:
         self._rejections: Counter[int] = Counter()
         self._next_checkpoint = time.monotonic() + job.settings.checkpoint_s
         self._journal = Journal(job, self._start.resumed, self._start.elapsed_s, self._planned_updates())
-        self._background = Background(self._start, self._journal)
+        self._background = Background(self._start, self._journal, pulse.beat)
         self._servers = Servers(job, self._start, nursery)
         self._starter = starter(site, nursery, job.folder)
         self._crew = Crew(
@@ -124,6 +126,7 @@ class Supervisor:
 
     def _listen(self, timeout: float) -> None:
         """Take in what the servers have to tell, and wait for it for `timeout` seconds at most."""
+        self._pulse.beat()
         for message in self._servers.listen(timeout):
             getattr(self, f"_on_{message.pop('kind')}")(**message)
 
@@ -264,7 +267,8 @@ def main(assignment: Assignment) -> None:
     importlib.import_module("dca.train.downpour.worker")
     result: Outcome | DCAError
     try:
-        result = Supervisor(job, assignment.fds["job"], Nursery(), site).run()
+        pulse = Pulse(assignment.fds["pulse"])
+        result = Supervisor(job, assignment.fds["job"], Nursery(), site, pulse).run()
     except Exception as error:
         result = for_user(error)
     with os.fdopen(assignment.fds["result"], "wb") as target:

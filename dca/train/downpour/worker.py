@@ -66,7 +66,7 @@ def main(assignment: Assignment) -> None:
     stream = workload.stream(assignment.load("position").moved(task["worker"], position), task["worker"])
     # Before the first fetch, or its weights would be stale by then.
     workload.warm_up()
-    world = World(settings.servers)
+    world = World(settings.servers, task["seal"])
     wire = Wire(world, workload.length, settings.servers, settings.compression)
     exchange = Exchange(wire, workload.load, settings, position)
     work(exchange, workload.gradient, stream)

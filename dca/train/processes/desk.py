@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -148,6 +149,8 @@ class Desk:
     Attributes
     ----------
     file : Path
+    seal : str
+        Made from the token, which cannot be found from it.
 
     Raises
     ------
@@ -157,6 +160,7 @@ class Desk:
 
     def __init__(self, address: str, folder: Path) -> None:
         self._token = secrets.token_hex(32)
+        self.seal = hashlib.sha256(self._token.encode()).hexdigest()
         self._seats: dict[str, Seat] = {}
         with listening(address):
             self._server = _Server((address, 0), _Handler)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import secrets
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -40,9 +41,12 @@ class Starter(Protocol):
     Attributes
     ----------
     site : Site
+    seal : str
+        Made anew for each job: by it the members of a world know that they belong together.
     """
 
     site: Site
+    seal: str
 
     def start(
         self, worker: int, module: str, fds: Mapping[str, int], task: Mapping[str, Any],
@@ -66,7 +70,7 @@ class Forking:
     """Starts workers on this machine, as forks of the nursery."""
 
     def __init__(self, site: Site, nursery: Nursery) -> None:
-        self.site, self._nursery = site, nursery
+        self.site, self._nursery, self.seal = site, nursery, secrets.token_hex(32)
 
     def start(
         self, worker: int, module: str, fds: Mapping[str, int], task: Mapping[str, Any],
@@ -127,6 +131,7 @@ class Launching:
     def __init__(self, site: Site, nursery: Nursery, folder: Path) -> None:
         self.site, self._nursery = site, nursery
         self._desk = Desk(site.interface.address, folder)
+        self.seal = self._desk.seal
         self._launched: list[Launched] = []
 
     def start(

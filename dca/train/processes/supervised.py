@@ -11,18 +11,24 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from dca.errors import DependencyError, TrainingError
 from dca.train.job import Job, Outcome
 from dca.train.lock import descriptors
 from dca.train.processes.process import ASSIGNMENT_VARIABLE, pickled
+from dca.train.processes.shared import SharedVector, Vector
+from dca.train.processes.waited import Waited
 from dca.train.processes.world import require_horovod
 
 logger = logging.getLogger(__name__)
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM)
+
+SILENCE_S = 600  # without a sign of life of the supervisor; it reads models and imports at first
+END_S = 10  # for it to be gone, once it was killed
+TICK_S = 0.5
 
 
 def require_platform(mode: str) -> None:
@@ -49,14 +55,15 @@ def supervised(job: Job, supervisor: str, **task: Any) -> Outcome:
     **task
         What else it is told, as JSON.
     """
-    fds = {"job": pickled("job", job), "result": os.memfd_create("dca-result")}
+    pulse = SharedVector.create("pulse", 1)
+    fds = {"job": pickled("job", job), "result": os.memfd_create("dca-result"), "pulse": pulse.fd}
     try:
         task |= {"log_level": logging.getLogger().getEffectiveLevel()}
         # With the lock of the folder: the supervisor outlives this process by a last checkpoint.
         process = _start(supervisor, fds, task, descriptors(job.folder))
-        with _forwarding(process) as received:
-            status = process.wait()
         try:
+            with _forwarding(process) as received:
+                status = _outlast(process, pulse.array, job)
             return _result(fds["result"], status, job)
         except TrainingError as error:
             if not received:
@@ -81,6 +88,31 @@ def _start(
         # One thread for NumPy: the supervisor is forked, and has to be without threads then.
         env={**os.environ, "OPENBLAS_NUM_THREADS": "1", ASSIGNMENT_VARIABLE: json.dumps(assignment)},
     )
+
+
+def _outlast(process: subprocess.Popen[bytes], beats: Vector, job: Job) -> int:
+    """Wait for the end of the supervisor; its exit status.
+
+    Raises
+    ------
+    TrainingError
+        If it stands still. It is killed then, and all that it started ends with it.
+    """
+    seen, waited = float(beats[0]), Waited()
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(TICK_S)
+        if beats[0] != seen:
+            seen = float(beats[0])
+            waited.restart()
+        elif waited.look() > SILENCE_S:
+            process.kill()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(END_S)
+            raise TrainingError(
+                job.folder, f"the supervisor of the training has stood still for {SILENCE_S} s",
+                "run again: training goes on from the last checkpoint",
+            )  # fmt: skip
 
 
 def _result(fd: int, status: int, job: Job) -> Outcome:

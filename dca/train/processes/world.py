@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from dca.errors import DependencyError
 from dca.train.allocator import keep_memory
 from dca.train.processes.network import listening
+from dca.train.processes.roll import call_roll
 
 Vector = NDArray[np.float32]
 
@@ -173,30 +174,32 @@ class World:
     ----------
     servers : int
         S; the world has 1 more processes.
+    seal : str
+        Known to processes of this training only.
+
+    Raises
+    ------
+    TrainingError
+        If there are others in this world.
+    PeerLostError
+        If another process is gone; so do all methods.
     """
 
-    def __init__(self, servers: int) -> None:
+    def __init__(self, servers: int, seal: str) -> None:
         import horovod.tensorflow as hvd
         import tensorflow as tf
 
         keep_memory()
         self._hvd, self._tf = hvd, tf
         hvd.init()
-        if hvd.size() != servers + 1:
-            raise PeerLostError(f"a world of {hvd.size()} processes came up instead of {servers + 1}")
+        call_roll(hvd.size(), servers + 1, seal, self._gather)
         self._rank, self._pair = hvd.rank(), servers == 1
         with tf.device("CPU:0"):
             self._nothing, self._no_parts = tf.zeros([0]), tf.zeros([servers + 1], tf.int32)
             self._blank: dict[int, Any] = {0: self._nothing}
 
     def gate(self) -> None:
-        """Wait until all processes of this world are here.
-
-        Raises
-        ------
-        PeerLostError
-            If another process is gone; so do all methods below.
-        """
+        """Wait until all processes of this world are here."""
         self._all_to_all("gate", self._nothing, self._no_parts)
 
     def send(self, name: str, outbox: Outbox) -> None:
@@ -220,6 +223,9 @@ class World:
             with self._tf.device("CPU:0"):
                 self._blank[size] = self._tf.zeros([size])
         return self._broadcast(name, 1 - self._rank, self._blank[size])
+
+    def _gather(self, row: NDArray[Any]) -> NDArray[Any]:
+        return self._run(lambda: self._hvd.allgather(self._tf.constant(row), name="roll"))
 
     def _broadcast(self, name: str, root: int, tensor: Any) -> Vector:
         return self._run(lambda: self._hvd.broadcast(tensor, root_rank=root, name=name))
@@ -247,43 +253,42 @@ class Collective:
     ----------
     size : int
         Number of processes there should be.
+    seal : str
+        Known to processes of this training only.
 
     Attributes
     ----------
     rank, size : int
+
+    Raises
+    ------
+    TrainingError
+        If there are others in this world.
+    PeerLostError
+        If one of the others is gone; so do all methods.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, seal: str) -> None:
         import horovod.tensorflow as hvd
         import tensorflow as tf
 
         self._hvd, self._tf = hvd, tf
         hvd.init()
-        if hvd.size() != size:
-            raise PeerLostError(f"a world of {hvd.size()} processes came up instead of {size}")
+        call_roll(hvd.size(), size, seal, self._gather)
         self.rank, self.size = hvd.rank(), size
 
     def share(self, content: Any) -> Any:
-        """Give every process what number 0 has, anything that can be pickled.
-
-        Raises
-        ------
-        PeerLostError
-            If one of the others is gone.
-        """
+        """Give every process what number 0 has, anything that can be pickled."""
         return self._together(lambda: self._hvd.broadcast_object(content, root_rank=0, name="share"))
 
     def total(self, vector: Vector) -> Vector:
-        """Sum vectors, float32 (N,), over all processes; a new array, the same bits for each.
-
-        Raises
-        ------
-        PeerLostError
-            If one of the others is gone.
-        """
+        """Sum vectors, float32 (N,), over all processes; a new array, the same bits for each."""
         tensor = self._tf.convert_to_tensor(vector)
         name = f"total {vector.size}"
         return self._together(lambda: self._hvd.allreduce(tensor, op=self._hvd.Sum, name=name).numpy())
+
+    def _gather(self, row: NDArray[Any]) -> NDArray[Any]:
+        return self._together(lambda: self._hvd.allgather(self._tf.constant(row), name="roll").numpy())
 
     def _together(self, operation: Callable[[], Any]) -> Any:
         try:

@@ -6,6 +6,7 @@ import importlib
 import logging
 import os
 import pickle
+import secrets
 import signal
 import time
 from contextlib import closing, suppress
@@ -18,6 +19,7 @@ from dca.train.job import Job
 from dca.train.processes import world
 from dca.train.processes.nursery import TICK_S, Child, Nursery
 from dca.train.processes.process import BEREFT, Assignment, for_user
+from dca.train.processes.pulse import Pulse
 from dca.train.processes.shared import SharedVector
 from dca.train.processes.waited import Waited
 
@@ -43,10 +45,12 @@ class Supervisor:
     fds : dict
         Descriptors of the pickled job and for the result of worker 0.
     nursery : Nursery
+    pulse : Pulse
     """
 
-    def __init__(self, job: Job, fds: dict[str, int], nursery: Nursery) -> None:
-        self._job, self._fds, self._nursery = job, fds, nursery
+    def __init__(self, job: Job, fds: dict[str, int], nursery: Nursery, pulse: Pulse) -> None:
+        self._job, self._fds, self._nursery, self._pulse = job, fds, nursery, pulse
+        self._seal = secrets.token_hex(32)
         self._signal: int | None = None
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._note_signal)
@@ -92,7 +96,7 @@ class Supervisor:
             f"worker {worker}",
             "dca.train.sync.worker",
             {**self._fds, "progress": progress},
-            {"worker": worker, "threads": max(1, self._job.cores // size)},
+            {"worker": worker, "threads": max(1, self._job.cores // size), "seal": self._seal},
             rendezvous.environment(worker, START_UP_S),
         )
 
@@ -100,6 +104,7 @@ class Supervisor:
         seen, waited, stop_by = progress.copy(), Waited(), float("inf")
         while any(child.status is None for child in workers):
             time.sleep(TICK_S)
+            self._pulse.beat()
             self._nursery.attend()
             if any(child.status for child in workers):
                 return self._loss(workers)
@@ -149,8 +154,9 @@ def main(assignment: Assignment) -> None:
     # For the workers to inherit.
     world.preload()
     importlib.import_module("dca.train.sync.worker")
+    nursery, pulse = Nursery(), Pulse(assignment.fds.pop("pulse"))
     try:
-        Supervisor(job, assignment.fds, Nursery()).run()
+        Supervisor(job, assignment.fds, nursery, pulse).run()
     except Exception as error:
         os.ftruncate(assignment.fds["result"], 0)
         os.lseek(assignment.fds["result"], 0, os.SEEK_SET)  # Worker 0 shares the place in it.

@@ -24,7 +24,7 @@ def main(assignment: Assignment) -> None:
     claim_gpu(task["worker"])
     size = job.settings.workers
     progress = SharedVector(assignment.fds["progress"], size).array
-    team = HorovodTeam(Collective(size), progress)
+    team = HorovodTeam(Collective(size, task["seal"]), progress)
     outcome = Loop(job, team).run()
     if outcome is not None:
         with os.fdopen(assignment.fds["result"], "wb") as target:
