@@ -98,7 +98,8 @@ class Architecture:
         Parameters
         ----------
         section : mapping
-            ``preset`` and overrides; None means what the preset says.
+            ``preset`` and overrides; None means what the preset says, one number for ``pooling`` the same
+            after each layer but the last.
         length : int
             T of the training series.
 
@@ -118,6 +119,8 @@ class Architecture:
                 raise ConfigError(f"model.{name}", "is not a setting", f"use one of {', '.join(values)}")
             if value is not None:
                 values[name] = value
+        if isinstance(values["pooling"], int):  # as in config.yaml: the same after each layer but the last
+            values["pooling"] = (values["pooling"],) * (len(values["features"]) - 1)
         return cls.from_dict({**values, "hidden": values["hidden"] or length, "length": length})
 
     @classmethod

@@ -30,6 +30,11 @@ def test_settings_override_the_preset():
     assert (a.hidden, a.switches, a.penalty, a.features) == (64, False, 0, (8, 4, 2, 1))
 
 
+def test_one_pool_size_is_that_of_all_layers():
+    a = Architecture.from_config({"pooling": 3, "features": [8, 4, 2], "filters": [5, 3, 3]}, 100)
+    assert (a.pooling, a.lengths) == ((3, 3), (100, 34, 12))
+
+
 @given(st.integers(32, 2000), st.lists(st.integers(1, 5), max_size=4))
 def test_json_and_back(length, pooling):
     layers = len(pooling) + 1
