@@ -1,12 +1,15 @@
-"""How long Snakemake takes to plan a large study of N runs, with nothing of it done, and with all of it done.
+"""How long Snakemake takes to plan a large study, with nothing of it done, and with all of it done.
 
-python benchmarks/dag.py make 1200 WORK    the study: one small image under N names, all that planning sees
+python benchmarks/dag.py make 1200 WORK    the study: one small image under many names, all that planning sees
 python benchmarks/dag.py plan WORK         dry runs of it, without and with the profile for Slurm
 python benchmarks/dag.py finish WORK       empty files for its results, with Snakemake's records of them
 python benchmarks/dag.py plan WORK         dry runs in which there is nothing to do
 python benchmarks/dag.py study 1200 WORK   all of it, with one subject more: rows of results/scale_dag.tsv
 
-Columns of the table: `subjects`, of one run each; `what`, the dry run: of nothing done, of all done, of all
+A last number of `make` and `study` is that of the runs of a subject, one if not given. All runs are in the
+space of a template, on one grid, so that maps are held against those of all others.
+
+Columns of the table: `subjects`; `runs` of each; `what`, the dry run: of nothing done, of all done, of all
 done and one subject added (train.freeze); `jobs` that it plans; `seconds` and `cpu_s`; `peak_mb`, the largest
 resident memory of a Snakemake so far; `files` and `inodes` (with folders) of each subject, in the
 results and in Snakemake's records.
@@ -30,6 +33,7 @@ from dca.files import read_tsv, write_json
 
 VOLUMES, TR = 40, 0.72
 TABLE = ROOT / "benchmarks" / "results" / "scale_dag.tsv"
+MANIFEST = ["bold", "subject", "task", "run", "space", "events", "tr"]
 OPTIONS = {"on this machine": ["-c2"], "profile slurm": ["--profile", str(ROOT / "slurm")]}
 # Takes the place of running the jobs. Their records hold parameters and code, which a later call compares.
 FINISH = """
@@ -57,42 +61,45 @@ JobScheduler.schedule = finish
 """
 
 
-def make(runs: int, folder: Path, settings: str = "") -> None:
+def make(subjects: int, folder: Path, runs: int = 1, settings: str = "") -> None:
     """Write a manifest, its images and the settings, with others after those for the inputs."""
     folder.mkdir(parents=True)
     data = np.random.default_rng(0).normal(1000, 10, (4, 4, 4, VOLUMES)).astype(np.float32)
     image = nib.Nifti1Image(data, np.diag([4, 4, 4, 1.0]))
     image.header.set_zooms((4, 4, 4, TR))
     image.header.set_xyzt_units("mm", "sec")
-    nib.save(image, folder / "0.nii.gz")
+    nib.save(image, folder / "image.nii.gz")
     events = "".join(f"{1 + 4 * i}\t2\t{'ab'[i % 2]}\n" for i in range(6))
     (folder / "events.tsv").write_text(f"onset\tduration\ttrial_type\n{events}")
-    for i in range(1, runs):
-        os.link(folder / "0.nii.gz", folder / f"{i}.nii.gz")
-    (folder / "manifest.tsv").write_text(f"bold\tsubject\ttask\tevents\ttr\n{''.join(map(row, range(runs)))}")
+    (folder / "manifest.tsv").write_text("\t".join(MANIFEST) + "\n")
+    for number in range(subjects):
+        add(number, folder, runs)
     (folder / "my.yaml").write_text("input: {source: manifest, path: manifest.tsv}\n" + settings)
     snakemake(folder, ROOT / "Snakefile", "-c2")  # looks at the images, once
 
 
-def row(number: int) -> str:
-    """A run's line of the manifest."""
-    return f"{number}.nii.gz\t{number:05d}\tmotor\tevents.tsv\t{TR}\n"
+def add(number: int, folder: Path, runs: int) -> None:
+    """Put one subject into the manifest, the image under a name for each run."""
+    with (folder / "manifest.tsv").open("a") as manifest:
+        for run in range(1, runs + 1):
+            name = f"{number}_{run}.nii.gz"
+            os.link(folder / "image.nii.gz", folder / name)
+            cells = [name, f"{number:05d}", "motor", str(run), "MNI152NLin6Asym", "events.tsv", str(TR)]
+            manifest.write("\t".join(cells) + "\n")
 
 
-def study(subjects: int, folder: Path) -> None:
+def study(subjects: int, folder: Path, runs: int = 1) -> None:
     """Measure a study of so many subjects from nothing to one more of them, as far as it was not done yet."""
     if not folder.exists():
-        make(subjects, folder, "train: {freeze: true}\n")
-        record(subjects, "nothing done", dry_run(folder))
+        make(subjects, folder, runs, "train: {freeze: true}\n")
+        record(subjects, runs, "nothing done", dry_run(folder))
     if not (folder / "results" / "report").exists():
         finish(folder)
         keep_model(folder)
-        record(subjects, "nothing to do", dry_run(folder) | count(subjects, folder))
-    if not (folder / f"{subjects}.nii.gz").exists():
-        os.link(folder / "0.nii.gz", folder / f"{subjects}.nii.gz")
-        with (folder / "manifest.tsv").open("a") as manifest:
-            manifest.write(row(subjects))
-        record(subjects, "one subject more", dry_run(folder))
+        record(subjects, runs, "nothing to do", dry_run(folder) | count(subjects, folder))
+    if not (folder / f"{subjects}_1.nii.gz").exists():
+        add(subjects, folder, runs)
+        record(subjects, runs, "one subject more", dry_run(folder))
 
 
 def keep_model(folder: Path) -> None:
@@ -128,15 +135,17 @@ def count(subjects: int, folder: Path) -> dict[str, object]:
     return {"files": round(files / subjects, 1), "inodes": round((files + folders) / subjects, 1)}
 
 
-def record(subjects: int, what: str, measured: dict[str, object]) -> None:
+def record(subjects: int, runs: int, what: str, measured: dict[str, object]) -> None:
     """Put a row into the table."""
-    own = pd.DataFrame([{"subjects": subjects, "what": what, **measured}])
+    own = pd.DataFrame([{"subjects": subjects, "runs": runs, "what": what, **measured}])
+    print(own.to_string(index=False, header=False), flush=True)
     if TABLE.exists():
         old = pd.read_csv(TABLE, sep="\t")
-        own = pd.concat([old[(old["subjects"] != subjects) | (old["what"] != what)], own])
-    columns = ["subjects", "what", "jobs", "seconds", "cpu_s", "peak_mb", "files", "inodes"]
-    own.reindex(columns=columns).sort_values("subjects", kind="stable").to_csv(TABLE, sep="\t", index=False)
-    print(own.tail(1).to_string(index=False, header=False), flush=True)
+        same = (old["subjects"] == subjects) & (old["runs"] == runs) & (old["what"] == what)
+        own = pd.concat([old[~same], own])
+    columns = ["subjects", "runs", "what", "jobs", "seconds", "cpu_s", "peak_mb", "files", "inodes"]
+    own = own.reindex(columns=columns).sort_values(["subjects", "runs"], kind="stable")
+    own.to_csv(TABLE, sep="\t", index=False)
 
 
 def plan(folder: Path) -> None:
@@ -172,6 +181,6 @@ def snakemake(folder: Path, snakefile: Path, *options: str) -> str:
 if __name__ == "__main__":
     words = sys.argv[1:]
     if words[:1] in (["make"], ["study"]):
-        {"make": make, "study": study}[words[0]](int(words[1]), Path(words[2]))
+        {"make": make, "study": study}[words[0]](int(words[1]), Path(words[2]), *map(int, words[3:]))
     else:
         {"plan": plan, "finish": finish}[words[0]](Path(words[1]))

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -290,6 +291,37 @@ def test_a_new_subject_leaves_a_frozen_model_and_the_other_subjects_alone(study)
     assert {name.split("/")[0] for name in frozen - new if "/demo/" not in name} == {"compare", "report"}
     trained = read_json(study.results / "train/model/card.json")["trained_on"]
     assert {run_id for run_id, split in runs.items() if split == "train"} == set(trained)
+
+
+@pytest.fixture
+def common_space(new_study, load_benchmark, tmp_path):
+    """A study of three subjects in a template's space with a model that stays; files are empty, but complete."""
+    dag, folder = load_benchmark("dag"), tmp_path / "study"
+    dag.make(3, folder, 2, "train: {freeze: true}\n")
+    dag.finish(folder)
+    dag.keep_model(folder)
+    return dag, replace(new_study(), folder=folder)
+
+
+def test_a_new_subject_in_a_common_space_plans_its_own_jobs_and_those_of_the_study(common_space):
+    dag, study = common_space
+    # All brought up to date with one another, by the command of docs/training.md.
+    assert study.planned("--forcerun", "compare_run") == {
+        *(f"compare/{name}.tsv" for name in ("pcc", "group")),
+        *(f"compare/{kind}/{run}.tsv" for kind in ("runs", "atoms") for run in dag_runs(range(3))),
+        *pages("index", "00000", "00001", "00002"),
+    }
+    dag.add(3, study.folder, 2)
+    planned = study.planned()
+    own = {name for name in planned if "00003" in name}
+    assert {f"compare/runs/{run}.tsv" for run in dag_runs([3])} | pages("00003") <= own
+    common = {f"compare/{name}" for name in ("z_sums.h5", "pcc.tsv", "group.tsv")}
+    assert planned - own == common | pages("index")
+
+
+def dag_runs(subjects):
+    """Runs of subjects that benchmarks/dag.py makes, two of each."""
+    return [f"sub-{subject:05d}_task-motor_run-{run}" for subject in subjects for run in (1, 2)]
 
 
 def test_an_excluded_run_leaves_a_frozen_model_and_the_others_alone(study):
