@@ -15,7 +15,7 @@ from tqdm import tqdm
 from dca.errors import ConfigError, InputError
 from dca.files import read_tsv, write_json, write_tsv
 from dca.glm.contrasts import Contrasts, contrast_vectors
-from dca.glm.design import Design, make_design
+from dca.glm.design import LINE, Design, make_design
 from dca.glm.response import SLICE_TIME_REF
 from dca.inputs.events import read_events
 from dca.preprocess.regress import kept_volumes, nuisance_terms, residual_operator
@@ -30,7 +30,7 @@ BLOCK_BYTES = 2**24  # float64 of one block of series; the fit holds about ten s
 COLUMNS = {
     "trans_*": "Translation, filtered as the data (mm)",
     "rot_*": "Rotation, filtered as the data (radians)",
-    "drift_*": "Cosine that takes up drift (unit norm)",
+    "drift_*": "Cosine that takes up drift, or (0) the line that was taken out of the data (unit norm)",
     "constant": "Intercept",
     "*": "Event convolved with the response model, filtered as the data",
 }
@@ -122,6 +122,7 @@ def fit_run(
             filtered=filtered,
             length=data.length,
             operator=operator,
+            detrended=data.detrended,
             kept=kept,
             subject=events,
         )
@@ -143,7 +144,12 @@ def fit_run(
             "noise": noise,
             "slice_time_ref": SLICE_TIME_REF,
             "highpass_s": highpass_s,
-            "drift": "cosine" if design.drifts else "filter" if filtered and highpass_s > 0 else "none",
+            "drift": "cosine"
+            if {*design.drifts} - {LINE}
+            else "filter"
+            if filtered and highpass_s > 0
+            else "none",
+            "detrended": data.detrended,
             **_describe(design),
             "dof": dof,
             "contrasts": {name: dict(terms) for name, terms in (contrasts or {}).items()},
