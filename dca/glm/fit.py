@@ -144,11 +144,7 @@ def fit_run(
             "noise": noise,
             "slice_time_ref": SLICE_TIME_REF,
             "highpass_s": highpass_s,
-            "drift": "cosine"
-            if {*design.drifts} - {LINE}
-            else "filter"
-            if filtered and highpass_s > 0
-            else "none",
+            "drift": _drift(design, filtered and highpass_s > 0),
             "detrended": data.detrended,
             **_describe(design),
             "dof": dof,
@@ -206,6 +202,11 @@ def _fit(
             maps[name]["variance"][part] = contrast.variance * scale**2
             dof = float(contrast.dof)
     return maps, dof
+
+
+def _drift(design: Design, filtered: bool) -> str:
+    """What takes up slow drift in data or fit."""
+    return "cosine" if {*design.drifts} - {LINE} else "filter" if filtered else "none"
 
 
 def _describe(design: Design) -> dict[str, Any]:

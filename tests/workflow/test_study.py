@@ -295,7 +295,7 @@ def test_a_new_subject_leaves_a_frozen_model_and_the_other_subjects_alone(study)
 
 @pytest.fixture
 def common_space(new_study, load_benchmark, tmp_path):
-    """A study of three subjects in a template's space with a model that stays; files are empty, but complete."""
+    """Three subjects in a template's space and a model that stays, all done, with empty files."""
     dag, folder = load_benchmark("dag"), tmp_path / "study"
     dag.make(3, folder, 2, "train: {freeze: true}\n")
     dag.finish(folder)
