@@ -88,18 +88,18 @@ def add(number: int, folder: Path, runs: int) -> None:
             manifest.write("\t".join(cells) + "\n")
 
 
-def study(subjects: int, folder: Path, runs: int = 1) -> None:
+def study(subjects: int, folder: Path, runs: int = 1, table: Path = TABLE) -> None:
     """Measure a study of so many subjects from nothing to one more of them, as far as it was not done yet."""
     if not folder.exists():
         make(subjects, folder, runs, "train: {freeze: true}\n")
-        record(subjects, runs, "nothing done", dry_run(folder))
+        record(table, subjects, runs, "nothing done", dry_run(folder))
     if not (folder / "results" / "report").exists():
         finish(folder)
         keep_model(folder)
-        record(subjects, runs, "nothing to do", dry_run(folder) | count(subjects, folder))
+        record(table, subjects, runs, "nothing to do", dry_run(folder) | count(subjects, folder))
     if not (folder / f"{subjects}_1.nii.gz").exists():
         add(subjects, folder, runs)
-        record(subjects, runs, "one subject more", dry_run(folder))
+        record(table, subjects, runs, "one subject more", dry_run(folder))
 
 
 def keep_model(folder: Path) -> None:
@@ -135,17 +135,17 @@ def count(subjects: int, folder: Path) -> dict[str, object]:
     return {"files": round(files / subjects, 1), "inodes": round((files + folders) / subjects, 1)}
 
 
-def record(subjects: int, runs: int, what: str, measured: dict[str, object]) -> None:
-    """Put a row into the table."""
+def record(table: Path, subjects: int, runs: int, what: str, measured: dict[str, object]) -> None:
+    """Put a row into a table."""
     own = pd.DataFrame([{"subjects": subjects, "runs": runs, "what": what, **measured}])
     print(own.to_string(index=False, header=False), flush=True)
-    if TABLE.exists():
-        old = pd.read_csv(TABLE, sep="\t")
+    if table.exists():
+        old = pd.read_csv(table, sep="\t")
         same = (old["subjects"] == subjects) & (old["runs"] == runs) & (old["what"] == what)
         own = pd.concat([old[~same], own])
     columns = ["subjects", "runs", "what", "jobs", "seconds", "cpu_s", "peak_mb", "files", "inodes"]
     own = own.reindex(columns=columns).sort_values(["subjects", "runs"], kind="stable")
-    own.to_csv(TABLE, sep="\t", index=False)
+    own.to_csv(table, sep="\t", index=False)
 
 
 def plan(folder: Path) -> None:

@@ -334,8 +334,10 @@ def test_methods_follow_the_settings(sketched, tmp_path) -> None:
     assert "high-pass filtered at 100 s" in first and "high-pass" not in second
     assert "5 mm FWHM" in second and "in one process" in second and "2 workers" in first
     sketched.config["preprocess"].update(regress="motion24", censor_fd_mm=0.5)
+    sketched.config["signals"].update(detrend=True)
     third = Parsed(sketched.write("index")).text
     assert "Twenty-four motion terms" in third and "above 0.5 mm were left out" in third
+    assert "rid of its linear trend and z-scored" in third and "linear trend" not in first
     assert "six motion parameters" in first and "six motion parameters" not in third
 
 
