@@ -15,7 +15,7 @@ from dca.signals import Shard
 from scale.network import ROWS, encode_run
 from scale.run import Options, at_once, table
 
-RUNS = (8, 32)
+RUNS = (16, 64, 128)
 
 
 def learn(folder: Path, setup: str, runs: int) -> None:
@@ -29,7 +29,7 @@ def learn(folder: Path, setup: str, runs: int) -> None:
 
 def group(options: Options) -> pd.DataFrame:
     """Dictionaries of signals and of features of the paper's network; `grown_x` in such runs' series."""
-    with Shard(options.few_rows(512 if options.quick else ROWS)) as shard:
+    with Shard(options.few_rows(ROWS)) as shard:
         run_mb = 4 * shard.n_voxels * shard.length / 2**20
     at_once([encode_run], options.folder)
     rows = {}

@@ -234,7 +234,7 @@ def _normalised(
         values = series[:, chosen].T.astype(np.float64)
         values -= mean[chosen, None]
         if slope is not None:
-            values -= slope[chosen, None] * times
+            values -= np.outer(times, slope[chosen]).T  # in the memory order of the values
         values /= std[chosen, None]
         return values.astype(np.float32, order="C")
 
