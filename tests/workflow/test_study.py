@@ -6,6 +6,7 @@ import shutil
 import signal
 from dataclasses import replace
 
+import h5py
 import nibabel as nib
 import numpy as np
 import pytest
@@ -187,15 +188,18 @@ def test_a_run_over_the_limits_has_no_part_in_the_study_if_so_set(study, new_stu
     settings = {
         "input": {"source": "bids", "path": str(spoilt), "validation": ["02"]},
         "preprocess": {"limits": {"tsnr": min(good) / 2}, "exclude_over_limits": True},
-        "signals": {"length": "crop"},
+        "signals": {"length": "crop", "storage": "float16"},
         "train": {"mode": "single", "max_steps": 5},
-        "decompose": {"setups": ["raw"]},
+        "encode": {"storage": "float16"},
     }
     other = new_study(**settings)
     other.snakemake("results/signals/sub-01_task-motor.h5")
     with Shard(other.results / "signals/sub-01_task-motor.h5") as shard:
         assert shard.length == 284  # though the run that is left out is shorter
     other.snakemake()
+    for folder, dataset in (("signals", "signals"), ("features", "H")):
+        with h5py.File(other.results / folder / "sub-01_task-motor.h5") as file:
+            assert file[dataset].dtype == np.float16
     kept = {"sub-01_task-motor", "sub-02_task-motor"}
     assert {path.stem for path in other.results.glob("signals/*.h5")} == kept
     left = [path for path in other.results.rglob("*sub-03*") if path.is_file()]
@@ -495,8 +499,6 @@ def test_an_interrupted_study_is_finished_by_one_more_call(study, new_study, num
 
 def same_content(one, two):
     if one.suffix == ".h5":
-        import h5py
-
         with h5py.File(one) as a, h5py.File(two) as b:
             return all(np.array_equal(a[name][:], b[name][:]) for name in ("signals", "voxel", "mean", "std"))
     if one.name.endswith(".nii.gz"):
