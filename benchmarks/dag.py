@@ -1,12 +1,15 @@
-"""How long Snakemake takes to plan a large study of N runs, with nothing of it done, and with all of it done.
+"""How long Snakemake takes to plan a large study, with nothing of it done, and with all of it done.
 
-python benchmarks/dag.py make 1200 WORK    the study: one small image under N names, all that planning sees
+python benchmarks/dag.py make 1200 WORK    the study: one small image under many names, all that planning sees
 python benchmarks/dag.py plan WORK         dry runs of it, without and with the profile for Slurm
 python benchmarks/dag.py finish WORK       empty files for its results, with Snakemake's records of them
 python benchmarks/dag.py plan WORK         dry runs in which there is nothing to do
 python benchmarks/dag.py study 1200 WORK   all of it, with one subject more: rows of results/scale_dag.tsv
 
-Columns of the table: `subjects`, of one run each; `what`, the dry run: of nothing done, of all done, of all
+A last number of `make` and `study` is that of the runs of a subject, one if not given. All runs are in the
+space of a template, on one grid, so that maps are held against those of all others.
+
+Columns of the table: `subjects`; `runs` of each; `what`, the dry run: of nothing done, of all done, of all
 done and one subject added (train.freeze); `profile` that it was called with; `jobs` that it plans; `seconds`
 and `cpu_s`; `peak_mb`, the largest resident memory of a Snakemake so far; `files` and `inodes` (with
 folders) of each subject, in the results and in Snakemake's records.
@@ -30,6 +33,7 @@ from dca.files import read_tsv, write_json
 
 VOLUMES, TR = 40, 0.72
 TABLE = ROOT / "benchmarks" / "results" / "scale_dag.tsv"
+MANIFEST = ["bold", "subject", "task", "run", "space", "events", "tr"]
 OPTIONS = {"none": ["-c2"], "slurm": ["--profile", str(ROOT / "slurm")]}  # by the name of the profile
 # Takes the place of running the jobs. Their records hold parameters and code, which a later call compares.
 FINISH = """
@@ -57,42 +61,45 @@ JobScheduler.schedule = finish
 """
 
 
-def make(runs: int, folder: Path, settings: str = "") -> None:
+def make(subjects: int, folder: Path, runs: int = 1, settings: str = "") -> None:
     """Write a manifest, its images and the settings, with others after those for the inputs."""
     folder.mkdir(parents=True)
     data = np.random.default_rng(0).normal(1000, 10, (4, 4, 4, VOLUMES)).astype(np.float32)
     image = nib.Nifti1Image(data, np.diag([4, 4, 4, 1.0]))
     image.header.set_zooms((4, 4, 4, TR))
     image.header.set_xyzt_units("mm", "sec")
-    nib.save(image, folder / "0.nii.gz")
+    nib.save(image, folder / "image.nii.gz")
     events = "".join(f"{1 + 4 * i}\t2\t{'ab'[i % 2]}\n" for i in range(6))
     (folder / "events.tsv").write_text(f"onset\tduration\ttrial_type\n{events}")
-    for i in range(1, runs):
-        os.link(folder / "0.nii.gz", folder / f"{i}.nii.gz")
-    (folder / "manifest.tsv").write_text(f"bold\tsubject\ttask\tevents\ttr\n{''.join(map(row, range(runs)))}")
+    (folder / "manifest.tsv").write_text("\t".join(MANIFEST) + "\n")
+    for number in range(subjects):
+        add(number, folder, runs)
     (folder / "my.yaml").write_text("input: {source: manifest, path: manifest.tsv}\n" + settings)
     snakemake(folder, ROOT / "Snakefile", "-c2")  # looks at the images, once
 
 
-def row(number: int) -> str:
-    """A run's line of the manifest."""
-    return f"{number}.nii.gz\t{number:05d}\tmotor\tevents.tsv\t{TR}\n"
+def add(number: int, folder: Path, runs: int) -> None:
+    """Put one subject into the manifest, the image under a name for each run."""
+    with (folder / "manifest.tsv").open("a") as manifest:
+        for run in range(1, runs + 1):
+            name = f"{number}_{run}.nii.gz"
+            os.link(folder / "image.nii.gz", folder / name)
+            cells = [name, f"{number:05d}", "motor", str(run), "MNI152NLin6Asym", "events.tsv", str(TR)]
+            manifest.write("\t".join(cells) + "\n")
 
 
-def study(subjects: int, folder: Path) -> None:
+def study(subjects: int, folder: Path, runs: int = 1, table: Path = TABLE) -> None:
     """Measure a study of so many subjects from nothing to one more of them, as far as it was not done yet."""
     if not folder.exists():
-        make(subjects, folder, "train: {freeze: true}\n")
-        measure(subjects, "nothing done", folder)
+        make(subjects, folder, runs, "train: {freeze: true}\n")
+        measure(table, subjects, runs, "nothing done", folder)
     if not (folder / "results" / "report").exists():
         finish(folder)
         keep_model(folder)
-        measure(subjects, "nothing to do", folder, count(subjects, folder))
-    if not (folder / f"{subjects}.nii.gz").exists():
-        os.link(folder / "0.nii.gz", folder / f"{subjects}.nii.gz")
-        with (folder / "manifest.tsv").open("a") as manifest:
-            manifest.write(row(subjects))
-        measure(subjects, "one subject more", folder)
+        measure(table, subjects, runs, "nothing to do", folder, count(subjects, folder))
+    if not (folder / f"{subjects}_1.nii.gz").exists():
+        add(subjects, folder, runs)
+        measure(table, subjects, runs, "one subject more", folder)
 
 
 def keep_model(folder: Path) -> None:
@@ -105,10 +112,13 @@ def keep_model(folder: Path) -> None:
     os.utime(path, ns=(made, made))  # or all features would be older than the model
 
 
-def measure(subjects: int, what: str, folder: Path, counted: dict[str, object] | None = None) -> None:
-    """Put a row for each profile into the table."""
+def measure(
+    table: Path, subjects: int, runs: int, what: str, folder: Path, counted: dict[str, object] | None = None
+) -> None:
+    """Put a row for each profile into a table."""
     for profile, options in OPTIONS.items():
-        record(subjects, what, profile, dry_run(folder, options) | (counted or {}))
+        key = {"subjects": subjects, "runs": runs, "what": what, "profile": profile}
+        record(table, key, dry_run(folder, options) | (counted or {}))
 
 
 def dry_run(folder: Path, options: list[str]) -> dict[str, object]:
@@ -134,16 +144,16 @@ def count(subjects: int, folder: Path) -> dict[str, object]:
     return {"files": round(files / subjects, 1), "inodes": round((files + folders) / subjects, 1)}
 
 
-def record(subjects: int, what: str, profile: str, measured: dict[str, object]) -> None:
-    """Put a row into the table."""
-    key = {"subjects": subjects, "what": what, "profile": profile}
+def record(table: Path, key: dict[str, object], measured: dict[str, object]) -> None:
+    """Put a row into a table."""
     own = pd.DataFrame([key | measured])
-    if TABLE.exists():
-        old = pd.read_csv(TABLE, sep="\t", keep_default_na=False, na_values=[""])
+    print(own.to_string(index=False, header=False), flush=True)
+    if table.exists():
+        old = pd.read_csv(table, sep="\t", keep_default_na=False, na_values=[""])
         own = pd.concat([old[(old[list(key)] != pd.Series(key)).any(axis=1)], own])
     columns = [*key, "jobs", "seconds", "cpu_s", "peak_mb", "files", "inodes"]
-    own.reindex(columns=columns).sort_values("subjects", kind="stable").to_csv(TABLE, sep="\t", index=False)
-    print(own.tail(1).to_string(index=False, header=False), flush=True)
+    own = own.reindex(columns=columns).sort_values(["subjects", "runs"], kind="stable")
+    own.to_csv(table, sep="\t", index=False)
 
 
 def plan(folder: Path) -> None:
@@ -153,6 +163,134 @@ def plan(folder: Path) -> None:
         print(
             f"profile {profile}: {took['jobs']} jobs, {took['seconds']} s, {took['cpu_s']} s of CPU, "
             f"load {os.getloadavg()[0]:.1f}"
+        )
+
+
+def finish(scheduler):
+    dag = scheduler.workflow.dag
+    async def all_jobs():
+        for level in dag.toposorted():
+            for job in level:
+                if all(map(dag.workflow.persistence.metadata, job.output)):
+                    continue  # by an earlier call
+                for file in job.output:
+                    if not is_flagged(file, "temp"):
+                        Path(file).parent.mkdir(parents=True, exist_ok=True)
+                        Path(file).touch()
+                await dag.workflow.persistence.finished(job)
+    scheduler.workflow.async_run(all_jobs())
+    return True
+
+JobScheduler.schedule = finish
+"""
+
+
+def make(subjects: int, folder: Path, runs: int = 1, settings: str = "") -> None:
+    """Write a manifest, its images and the settings, with others after those for the inputs."""
+    folder.mkdir(parents=True)
+    data = np.random.default_rng(0).normal(1000, 10, (4, 4, 4, VOLUMES)).astype(np.float32)
+    image = nib.Nifti1Image(data, np.diag([4, 4, 4, 1.0]))
+    image.header.set_zooms((4, 4, 4, TR))
+    image.header.set_xyzt_units("mm", "sec")
+    nib.save(image, folder / "image.nii.gz")
+    events = "".join(f"{1 + 4 * i}\t2\t{'ab'[i % 2]}\n" for i in range(6))
+    (folder / "events.tsv").write_text(f"onset\tduration\ttrial_type\n{events}")
+    (folder / "manifest.tsv").write_text("\t".join(MANIFEST) + "\n")
+    for number in range(subjects):
+        add(number, folder, runs)
+    (folder / "my.yaml").write_text("input: {source: manifest, path: manifest.tsv}\n" + settings)
+    snakemake(folder, ROOT / "Snakefile", "-c2")  # looks at the images, once
+
+
+def add(number: int, folder: Path, runs: int) -> None:
+    """Put one subject into the manifest, the image under a name for each run."""
+    with (folder / "manifest.tsv").open("a") as manifest:
+        for run in range(1, runs + 1):
+            name = f"{number}_{run}.nii.gz"
+            os.link(folder / "image.nii.gz", folder / name)
+            cells = [name, f"{number:05d}", "motor", str(run), "MNI152NLin6Asym", "events.tsv", str(TR)]
+            manifest.write("\t".join(cells) + "\n")
+
+
+def study(subjects: int, folder: Path, runs: int = 1, table: Path = TABLE) -> None:
+    """Measure a study of so many subjects from nothing to one more of them, as far as it was not done yet."""
+    if not folder.exists():
+        make(subjects, folder, runs, "train: {freeze: true}\n")
+        measure(table, subjects, runs, "nothing done", folder)
+    if not (folder / "results" / "report").exists():
+        finish(folder)
+        keep_model(folder)
+        measure(table, subjects, runs, "nothing to do", folder, count(subjects, folder))
+    if not (folder / f"{subjects}_1.nii.gz").exists():
+        add(subjects, folder, runs)
+        measure(table, subjects, runs, "one subject more", folder)
+
+
+def keep_model(folder: Path) -> None:
+    """Write into the model's card what is looked at of a model that stays."""
+    runs = read_tsv(folder / "results/inputs.tsv", dtype=str)
+    trained_on = runs.loc[runs["split"] == "train", "run_id"].tolist()
+    path = folder / "results/train/model/card.json"
+    made = path.stat().st_mtime_ns
+    write_json(path, {"trained_on": trained_on, "architecture": {"length": VOLUMES}})
+    os.utime(path, ns=(made, made))  # or all features would be older than the model
+
+
+def measure(
+    table: Path, subjects: int, runs: int, what: str, folder: Path, counted: dict[str, object] | None = None
+) -> None:
+    """Put a row for each profile into a table."""
+    for profile, options in OPTIONS.items():
+        key = {"subjects": subjects, "runs": runs, "what": what, "profile": profile}
+        record(table, key, dry_run(folder, options) | (counted or {}))
+
+
+def dry_run(folder: Path, options: list[str]) -> dict[str, object]:
+    """What one dry run takes."""
+    begin, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    said = snakemake(folder, ROOT / "Snakefile", *options)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    jobs = [line.split()[1] for line in said.splitlines() if line.startswith("total ")][:1] or ["0"]
+    return {
+        "jobs": int(jobs[0]),
+        "seconds": round(time.monotonic() - begin, 1),
+        "cpu_s": round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 1),
+        "peak_mb": round(after.ru_maxrss / 1024),  # of all calls of this process: they grow
+    }
+
+
+def count(subjects: int, folder: Path) -> dict[str, object]:
+    """Files and inodes of each subject in what Snakemake believes to be complete."""
+    files = folders = 0
+    for place in ("results", ".snakemake/metadata"):
+        for _, inside, here in os.walk(folder / place):
+            files, folders = files + len(here), folders + len(inside)
+    return {"files": round(files / subjects, 1), "inodes": round((files + folders) / subjects, 1)}
+
+
+def record(table: Path, subjects: int, runs: int, what: str, measured: dict[str, object]) -> None:
+    """Put a row into a table."""
+    own = pd.DataFrame([{"subjects": subjects, "runs": runs, "what": what, **measured}])
+    print(own.to_string(index=False, header=False), flush=True)
+    if table.exists():
+        old = pd.read_csv(table, sep="\t")
+        same = (old["subjects"] == subjects) & (old["runs"] == runs) & (old["what"] == what)
+        own = pd.concat([old[~same], own])
+    columns = ["subjects", "runs", "what", "jobs", "seconds", "cpu_s", "peak_mb", "files", "inodes"]
+    own = own.reindex(columns=columns).sort_values(["subjects", "runs"], kind="stable")
+    own.to_csv(table, sep="\t", index=False)
+
+
+def plan(folder: Path) -> None:
+    """Time dry runs."""
+    for what, options in OPTIONS.items():
+        begin, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+        said = snakemake(folder, ROOT / "Snakefile", *options)
+        after, load = resource.getrusage(resource.RUSAGE_CHILDREN), os.getloadavg()[0]
+        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        jobs = [line.split()[1] for line in said.splitlines() if line.startswith("total ")][:1] or ["no"]
+        print(
+            f"{what}: {jobs[0]} jobs, {time.monotonic() - begin:.1f} s, {cpu:.1f} s of CPU, load {load:.1f}"
         )
 
 
@@ -176,6 +314,6 @@ def snakemake(folder: Path, snakefile: Path, *options: str) -> str:
 if __name__ == "__main__":
     words = sys.argv[1:]
     if words[:1] in (["make"], ["study"]):
-        {"make": make, "study": study}[words[0]](int(words[1]), Path(words[2]))
+        {"make": make, "study": study}[words[0]](int(words[1]), Path(words[2]), *map(int, words[3:]))
     else:
         {"plan": plan, "finish": finish}[words[0]](Path(words[1]))

@@ -140,6 +140,12 @@ def load(*paths: str | Path) -> Config:
     return resolve(user, paths[-1] if paths else DEFAULTS)
 
 
+def detrends(config: Mapping[str, Any]) -> bool:
+    """Whether a line is taken out of every series: by default where no filter of ours took its drift."""
+    setting = config["signals"]["detrend"]
+    return config["preprocess"]["backend"] == "none" if setting == "auto" else setting
+
+
 def config_hash(config: Mapping[str, Any]) -> str:
     """SHA-256 of the settings in canonical JSON, as hex."""
     return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()

@@ -34,5 +34,6 @@ rule extract_signals:
         preprocessing=PREPROCESSING,
         seed=config["seed"],
         storage=config["signals"]["storage"],
+        detrend=settings.detrends(config),
     script:
         "../workflow/scripts/signals.py"

@@ -44,20 +44,26 @@ def client(environment):
 
 
 class Breaking(socketserver.ThreadingTCPServer):
-    """Passes connections on; the next transfer of each request in `to_break` breaks off, and is `broken`."""
+    """Passes connections on; the next transfer of each request in `to_break` breaks off, and is `broken`.
+
+    Of requests in `for_good` every transfer does.
+    """
 
     daemon_threads, allow_reuse_address = True, True
 
     def __init__(self, port):
         super().__init__(("127.0.0.1", 0), Passage)
-        self.behind, self.to_break, self.broken = port, [], []
+        self.behind, self.to_break, self.for_good, self.broken = port, [], [], []
         self.environment = {
             **CREDENTIALS,
             "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{self.server_address[1]}",
         }
 
     def doom(self, data):
-        """The request that is in these bytes and is to be broken, once."""
+        """The request that is in these bytes and is to be broken."""
+        for line in self.for_good:
+            if line.encode() in data:
+                return line
         for line in self.to_break:
             if line.encode() in data:
                 self.to_break.remove(line)

@@ -1,7 +1,7 @@
 import pytest
 import yaml
 
-from dca.config import DEFAULTS, SCHEMA, config_hash, load, merge, resolve
+from dca.config import DEFAULTS, SCHEMA, config_hash, detrends, load, merge, resolve
 from dca.errors import ConfigError
 
 
@@ -99,3 +99,12 @@ def test_merging_leaves_its_arguments_alone():
 def test_the_hash_depends_on_values_not_on_order():
     assert config_hash({"a": 1, "b": 2}) == config_hash({"b": 2, "a": 1})
     assert config_hash({"a": 1}) != config_hash({"a": 2})
+
+
+@pytest.mark.parametrize(
+    ("detrend", "backend", "expected"),
+    [("auto", "none", True), ("auto", "native", False), (True, "native", True), (False, "none", False)],
+)
+def test_a_line_is_taken_out_where_no_filter_of_ours_did(detrend, backend, expected):
+    config = resolve({"signals": {"detrend": detrend}, "preprocess": {"backend": backend}}, "x")
+    assert detrends(config) is expected

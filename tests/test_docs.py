@@ -28,6 +28,7 @@ COLUMNS = {
         ("scale_extraction", "scale"),
         ("scale_reading", "scale"),
         ("scale_encoding", "scale"),
+        *((f"scale_{part}", "scale") for part in ("pair", "storage", "glm", "float16", "sums")),
         ("scale_dag", "scale"),
         ("scale_projection", "scale"),
         ("tf_data", "scale"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dca.cli.options import command, settings
+from dca.config import detrends
 
 Arguments = argparse.Namespace
 TR_HELP = "repetition time in s (from the JSON beside the image, or its header)"
@@ -177,6 +178,7 @@ def _signals(arguments: Arguments) -> None:
         preprocessing=backends.recorded(config["preprocess"]),
         length=arguments.length,
         storage=config["signals"]["storage"],
+        detrend=detrends(config),
     )
 
 

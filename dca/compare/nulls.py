@@ -13,6 +13,7 @@ from dca.compare.paradigm import Paradigm, read_paradigm
 from dca.compare.pcc import BestAtoms, best_atoms, standardise
 from dca.glm.response import block_response
 from dca.preprocess.highpass import filter_columns
+from dca.signals.line import without_line
 
 MIN_ORDERS = 200  # a task with fewer orders is compared with shifts and phases
 MIN_PLACES = 20  # so is an event with fewer places: its p could not fall below 0.05
@@ -146,6 +147,7 @@ def make_nulls(
     rng: np.random.Generator,
     length: int | None = None,
     operator: np.ndarray | None = None,
+    detrended: bool = False,
     kept: np.ndarray | None = None,
 ) -> dict[str, Null]:
     """Make the surrogate regressors of every event of a run.
@@ -169,6 +171,8 @@ def make_nulls(
         Volumes kept after filtering, from the first on.
     operator : ndarray, shape (volumes, volumes), optional
         What the data passed instead of the filter: `dca.preprocess.regress.residual_operator`.
+    detrended : bool
+        Whether the data lost a line over the volumes that were kept, after the filter.
     kept : ndarray, bool, shape (length,), optional
         False at censored volumes, which the regressors then lack.
 
@@ -180,7 +184,8 @@ def make_nulls(
     paradigm = read_paradigm(events)
     # The filter is linear: as a matrix it serves any number of surrogates.
     kernel = filter_columns(np.eye(volumes), tr, highpass_s) if operator is None else operator
-    kernel = kernel[:length] if kept is None else kernel[:length][kept]
+    kernel = without_line(kernel[:length]) if detrended else kernel[:length]
+    kernel = kernel if kept is None else kernel[kept]
     by_order = [min_orders_met(paradigm, event) for event in range(len(paradigm.names))]
     orders = paradigm.draw_orders(count, rng)
     true_order = np.arange(len(paradigm.units))[None]

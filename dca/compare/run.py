@@ -122,6 +122,7 @@ def compare_run(
                 rng=np.random.default_rng([seed, zlib.crc32(data.run_id.encode())]),
                 length=data.length,
                 operator=operator,
+                detrended=data.detrended,
                 kept=kept,
             )
             rest = np.arange(data.length) if kept is None else np.flatnonzero(kept)

@@ -14,8 +14,10 @@ from dca.errors import EventsError
 from dca.glm.response import OVERSAMPLING, check_model, frame_times
 from dca.preprocess.highpass import filter_columns
 from dca.preprocess.regress import cosine_drift
+from dca.signals.line import centred_times, without_line
 
 CONSTANT = "constant"
+LINE = "drift_0"  # the cosines count from 1
 INDEPENDENT = 1e-4  # share of a column's norm that the columns before it must leave unexplained
 VARIES = 1e-6  # range of a column that counts as variation, relative to its largest value
 
@@ -97,6 +99,7 @@ def make_design(
     filtered: bool = True,
     length: int | None = None,
     operator: np.ndarray | None = None,
+    detrended: bool = False,
     kept: np.ndarray | None = None,
     subject: str | Path = "events",
 ) -> Design:
@@ -104,7 +107,8 @@ def make_design(
 
     If the data passed our high-pass filter, events and confounds pass the same one, over the full length
     of the run, and there are no drift columns. Otherwise the drift is still in the data, and cosines up
-    to 1 / `highpass_s` take it up in the fit.
+    to 1 / `highpass_s` take it up in the fit. Where the data lost a line, so do events and confounds, and the
+    line is a column: the fit is that of the data that still have it.
 
     Parameters
     ----------
@@ -127,6 +131,8 @@ def make_design(
     operator : ndarray, shape (volumes, volumes), optional
         What took confounds and drift out of the data (`dca.preprocess.regress`). Events pass it instead of
         the filter; the confounds and cosines themselves are columns too, for the degrees of freedom.
+    detrended : bool
+        Whether the data lost a line over the volumes that were kept, after the filter.
     kept : ndarray, bool, shape (volumes,), optional
         False at censored volumes, which the fit will leave out.
     subject : path
@@ -150,6 +156,9 @@ def make_design(
     filtered = filtered and operator is None
     # Those that the operator took out lie over the whole run.
     drifts = _drifts(length if operator is None else volumes, tr, 0 if filtered else highpass_s)[:length]
+    if detrended:
+        times = centred_times(length)
+        drifts.insert(0, LINE, times / np.linalg.norm(times))
     clashes = sorted({*events["trial_type"]} & {*nuisance, *drifts, CONSTANT})
     if clashes:
         raise EventsError(subject, f"event `{clashes[0]}` has the name of a confound or drift", "rename it")
@@ -164,7 +173,10 @@ def make_design(
         joint[:] = filter_columns(joint.to_numpy(), tr, highpass_s)
     if operator is not None:
         joint[names] = operator @ joint[names].to_numpy()
-    joint = pd.concat([joint.iloc[:length], drifts], axis=1)
+    joint = joint.iloc[:length]
+    if detrended:
+        joint = pd.DataFrame(without_line(joint.to_numpy()), columns=joint.columns)
+    joint = pd.concat([joint, drifts], axis=1)
     _refuse_collinear(joint[names].iloc[rows], subject)
     chosen = _independent(joint.iloc[rows], len(names))
     redundant = [str(name) for name in joint if name not in chosen]

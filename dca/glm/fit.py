@@ -15,7 +15,7 @@ from tqdm import tqdm
 from dca.errors import ConfigError, InputError
 from dca.files import read_tsv, write_json, write_tsv
 from dca.glm.contrasts import Contrasts, contrast_vectors
-from dca.glm.design import Design, make_design
+from dca.glm.design import LINE, Design, make_design
 from dca.glm.response import SLICE_TIME_REF
 from dca.inputs.events import read_events
 from dca.preprocess.regress import kept_volumes, nuisance_terms, residual_operator
@@ -31,7 +31,7 @@ BLOCK_BYTES = 2**24  # float64 of one block of series; the fit holds about ten s
 COLUMNS = {
     "trans_*": "Translation, filtered as the data (mm)",
     "rot_*": "Rotation, filtered as the data (radians)",
-    "drift_*": "Cosine that takes up drift (unit norm)",
+    "drift_*": "Cosine that takes up drift, or (0) the line that was taken out of the data (unit norm)",
     "constant": "Intercept",
     "*": "Event convolved with the response model, filtered as the data",
 }
@@ -123,6 +123,7 @@ def fit_run(
             filtered=filtered,
             length=data.length,
             operator=operator,
+            detrended=data.detrended,
             kept=kept,
             subject=events,
         )
@@ -144,7 +145,8 @@ def fit_run(
             "noise": noise,
             "slice_time_ref": SLICE_TIME_REF,
             "highpass_s": highpass_s,
-            "drift": "cosine" if design.drifts else "filter" if filtered and highpass_s > 0 else "none",
+            "drift": _drift(design, filtered and highpass_s > 0),
+            "detrended": data.detrended,
             **_describe(design),
             "dof": dof,
             "contrasts": {name: dict(terms) for name, terms in (contrasts or {}).items()},
@@ -202,6 +204,11 @@ def _fit(
             maps[name]["variance"][part] = contrast.variance * scale**2
             dof = float(contrast.dof)
     return maps, dof
+
+
+def _drift(design: Design, filtered: bool) -> str:
+    """What takes up slow drift in data or fit."""
+    return "cosine" if {*design.drifts} - {LINE} else "filter" if filtered else "none"
 
 
 def _describe(design: Design) -> dict[str, Any]:

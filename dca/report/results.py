@@ -102,7 +102,7 @@ class RunResults:
 
     @cached_property
     def signals(self) -> dict[str, Any] | None:
-        """``voxels``, ``length``, ``excluded`` (reason to count) and ``space`` of the shard."""
+        """``voxels``, ``length``, ``excluded`` (reason to count), ``space``, ``detrended`` of the shard."""
         return self.folder.read(f"signals/{self.run_id}.h5", _describe_shard)
 
     @cached_property
@@ -209,4 +209,5 @@ def _describe_shard(path: Path) -> dict[str, Any]:
             "length": shard.length,
             "excluded": dict(shard.excluded),
             "space": shard.space,
+            "detrended": shard.detrended,
         }

@@ -18,6 +18,7 @@ from dca.errors import ConfigError, ImageError
 from dca.files import checksum
 from dca.inputs.image import open_bold
 from dca.preprocess.series import read_mask, volumes
+from dca.signals.line import centred_times
 from dca.signals.shard import Storage, chunk_rows, write_shard
 
 logger = logging.getLogger(__name__)
@@ -39,12 +40,13 @@ def extract(
     preprocessing: Mapping[str, Any],
     length: int | None = None,
     storage: Storage = "float32",
+    detrend: bool = False,
     threads: int = 1,
 ) -> dict[str, Any]:
     """Write the shard of one run.
 
     The image is read once, volume by volume, and unpacked in a thread of its own; besides one float32
-    array of all in-mask values, memory is small. Mean and standard deviation (over T, not T - 1) are
+    array of all in-mask values, memory is small. Mean, slope and standard deviation (over T, not T - 1) are
     summed up in float64 on the way.
 
     Parameters
@@ -68,6 +70,9 @@ def extract(
         Number of volumes to keep from the start; all by default.
     storage : {"float32", "float16"}
         Numbers in the shard.
+    detrend : bool
+        Whether to take a straight line, by least squares over the kept volumes, out of every series. The
+        standard deviation is then that around the line.
     threads : int
         Threads that normalise the series while others are written. Their number changes no bit of the result.
 
@@ -96,8 +101,8 @@ def extract(
     order = np.random.default_rng([seed, *run_id.encode()])
     with ThreadPoolExecutor(max(threads, 1)) as pool:
         checksums = [pool.submit(checksum, path) for path in (bold, mask)]
-        voxel, series, moments = _in_mask_series(image, inside, kept, order)
-        mean, std, reasons = moments.statistics()
+        voxel, series, moments = _in_mask_series(image, inside, kept, order, detrend)
+        mean, slope, std, reasons = moments.statistics()
         excluded = {name: int(found.sum()) for name, found in reasons.items()}
         usable = np.flatnonzero(~np.logical_or.reduce(list(reasons.values())))
         _refuse_empty(usable, excluded, bold, mask)
@@ -108,7 +113,7 @@ def extract(
                 )
         write_shard(
             out,
-            _normalised(series, usable, mean, std, pool, max(threads, 1)),
+            _normalised(series, usable, mean, slope, std, pool, max(threads, 1)),
             length=kept,
             voxel=voxel[usable],
             mean=mean[usable],
@@ -127,6 +132,7 @@ def extract(
                 "mask_sha256": checksums[1].result(),
                 "preprocessing": dict(preprocessing),
                 "excluded": excluded,
+                "detrended": detrend,
             },
             storage=storage,
         )
@@ -150,12 +156,12 @@ def _refuse_empty(
 
 
 def _in_mask_series(
-    image: nib.Nifti1Image, inside: np.ndarray, length: int, order: np.random.Generator
+    image: nib.Nifti1Image, inside: np.ndarray, length: int, order: np.random.Generator, detrend: bool
 ) -> tuple[np.ndarray, np.ndarray, _Moments]:
     """Flat C-order indices (N,) and float32 series (T, N) of the in-mask voxels, in random order."""
     voxel = order.permutation(np.flatnonzero(inside.ravel(order="F")))
     series = np.empty((length, len(voxel)), dtype=np.float32)
-    moments = _Moments(len(voxel))
+    moments = _Moments(len(voxel), detrend)
     source = tqdm(volumes(image, length), total=length, desc="signals", unit="volume")
     for row, volume in zip(series, source, strict=True):
         # A volume fits into the cache, the series do not: here the random order costs least.
@@ -166,15 +172,17 @@ def _in_mask_series(
 
 
 class _Moments:
-    """Mean and standard deviation of N voxels over the volumes seen so far, summed up in float64.
+    """Mean, slope and standard deviation of N voxels over the volumes seen so far, summed up in float64.
 
     The sums are those of the difference to the first volume, so that a large mean costs no digits.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, detrend: bool = False) -> None:
         self._seen = 0
         self._origin = np.zeros(count)
         self._sum, self._squares, self._change = np.zeros(count), np.zeros(count), np.empty(count)
+        # The sum of the sums so far: it holds volume i (T - i) times, and needs no array for a product.
+        self._sums = np.zeros(count) if detrend else None
 
     def add(self, values: np.ndarray) -> None:
         """Count one more volume, float32, shape (N,)."""
@@ -184,34 +192,49 @@ class _Moments:
         with np.errstate(invalid="ignore"):  # a non-finite value makes its sums non-finite
             np.subtract(values, self._origin, out=self._change)
             self._sum += self._change
+            if self._sums is not None:
+                self._sums += self._sum
             self._squares += np.square(self._change, out=self._change)
 
-    def statistics(self) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-        """Mean and standard deviation (float64, shape (N,)) and, by reason, which are unusable (bool)."""
+    def statistics(self) -> tuple[np.ndarray, np.ndarray | None, np.ndarray, dict[str, np.ndarray]]:
+        """Mean, slope per volume if wanted, standard deviation (float64, shape (N,)), and unusable voxels.
+
+        With a slope the standard deviation is that around the line. Unusable voxels (bool) are by reason.
+        """
         nonfinite = ~(np.isfinite(self._sum) & np.isfinite(self._squares))
+        slope = None
         with np.errstate(invalid="ignore"):
             offset = self._sum / self._seen
             mean = self._origin + offset
-            std = np.sqrt(np.maximum(self._squares / self._seen - offset**2, 0))
+            variance = self._squares / self._seen - offset**2
+            if self._sums is not None:
+                spread = np.square(centred_times(self._seen)).sum()
+                slope = ((self._seen + 1) / 2 * self._sum - self._sums) / spread
+                variance -= slope**2 * spread / self._seen
+            std = np.sqrt(np.maximum(variance, 0))
         constant = ~nonfinite & (std <= CONSTANT * np.abs(mean))
-        return mean, std, {"non-finite": nonfinite, "constant": constant}
+        return mean, slope, std, {"non-finite": nonfinite, "constant": constant}
 
 
 def _normalised(
     series: np.ndarray,
     usable: np.ndarray,
     mean: np.ndarray,
+    slope: np.ndarray | None,
     std: np.ndarray,
     pool: ThreadPoolExecutor,
     ahead: int,
 ) -> Iterator[np.ndarray]:
     """Blocks of rows (rows, T), float32, of the usable ones among the series (T, N), some computed ahead."""
     whole = len(usable) == series.shape[1]
+    times = centred_times(len(series))
 
     def block(part: slice) -> np.ndarray:
         chosen = part if whole else usable[part]
         values = series[:, chosen].T.astype(np.float64)
         values -= mean[chosen, None]
+        if slope is not None:
+            values -= np.outer(times, slope[chosen]).T  # in the memory order of the values
         values /= std[chosen, None]
         return values.astype(np.float32, order="C")
 

@@ -69,6 +69,8 @@ class Shard:
         Name of the reference space, where known.
     attributes : dict
         All attributes, JSON ones decoded.
+    detrended : bool
+        Whether a line was taken out of every series.
     excluded : dict
         Reason to number of in-mask voxels left out for it.
 
@@ -102,6 +104,8 @@ class Shard:
         self.run_id: str = self.attributes["run_id"]
         self.subject: str = self.attributes["subject"]
         self.space: str | None = self.attributes["space"]
+        # Shards from before there was this attribute are as they came.
+        self.detrended = bool(self.attributes.get("detrended", False))
         self.excluded: dict[str, int] = self.attributes["excluded"]
 
     def __enter__(self) -> Shard:
@@ -252,7 +256,8 @@ def write_shard(
     mean, std : ndarray, shape (N,)
         What each row was normalised with; stored as float32.
     attributes : mapping
-        Every name of `ATTRIBUTES` but ``schema``; None stands for missing.
+        Every name of `ATTRIBUTES` but ``schema``, and where a line was taken out of every series
+        ``detrended``; None stands for missing.
     storage : {"float32", "float16"}
         Numbers in the file. Readers give float32 in any case; see docs/scale.md for what 16 bits lose.
 

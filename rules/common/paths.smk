@@ -235,9 +235,7 @@ def compare_input(wildcards):
     """The dictionaries of a run in all setups, and its GLM."""
     run = RUNS[wildcards.run_id]
     folders = [f"decompose/{setup}/{run.run_id}" for setup in SETUPS]
-    # Only where runs lie on one another does the comparison of one follow from the others.
-    others = {"sums": result("compare/z_sums.h5")} if is_common(run_space(wildcards)) else {}
-    return others | {
+    return others_maps(run) | {
         "shard": result("signals/{run_id}.h5"),
         "events": given_file(run.events_file),
         "dictionaries": [result(f"{folder}/dictionary.tsv") for folder in folders],
@@ -246,6 +244,13 @@ def compare_input(wildcards):
         "design": result("glm/{run_id}/design.tsv"),
         "maps": [result(f"glm/{run.run_id}/{event}_z.nii.gz") for event in run.events],
     }
+
+
+def others_maps(run):
+    """What holds a run's maps against those of the others, where runs lie on one another."""
+    sums = result("compare/z_sums.h5")
+    # With a model that stays, so do the tables of the runs that were compared before others came.
+    return {"sums": ancient(sums) if config["train"]["freeze"] else sums} if is_common(space_of(run)) else {}
 
 
 def kept_task_runs():

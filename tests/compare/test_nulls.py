@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import signal
 from scipy.ndimage import gaussian_filter1d
 from scipy.stats import kstest
 
@@ -92,6 +93,14 @@ def test_shifts_are_circular_and_filtered_afterwards():
 def test_crop_comes_last():
     whole, cropped = nulls(TASK, 10)["a"], nulls(TASK, 10, length=150)["a"]
     np.testing.assert_allclose(cropped.regressors(), standardise(whole.regressors()[:150]), atol=1e-12)
+
+
+def test_a_line_is_taken_out_after_the_crop_and_before_volumes_are_left_out():
+    kept = np.arange(150) % 7 > 0
+    cropped = nulls(TASK, 10, length=150)["a"].regressors()
+    line = nulls(TASK, 10, length=150, detrended=True, kept=kept)["a"].regressors()
+    straight = signal.detrend(cropped, axis=0)[kept]
+    np.testing.assert_allclose(line, standardise(straight), atol=1e-12)
 
 
 def test_same_seed_same_surrogates():

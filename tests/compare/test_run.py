@@ -1,5 +1,6 @@
 import shutil
 
+import h5py
 import nibabel as nib
 import numpy as np
 import pandas as pd
@@ -88,6 +89,18 @@ def test_table_of_a_run(study):
     assert row["heldout_pcc"] == pytest.approx(1) and row["heldout_p"] <= 0.1
     assert -1 <= row["heldout_r"] <= 1 and 0 < row["heldout_r_p"] <= 1
     assert row["others"] == 0 and np.isnan(row["others_r"])
+
+
+def test_designs_lose_the_line_that_the_signals_lost(study):
+    with h5py.File(study / "run.h5", "a") as file:
+        file.attrs["detrended"] = True
+    events = read_tsv(study / "events.tsv")
+    design = make_design(events, VOLUMES, TR, detrended=True).table
+    write_tsv(study / "glm" / "design.tsv", design, {})
+    atoms = read_tsv(study / "dca" / "dictionary.tsv").assign(atom_005=-design["b"])
+    write_tsv(study / "dca" / "dictionary.tsv", atoms, {})
+    row = compare(study).query("setup == 'dca' and event == 'b'").iloc[0]
+    assert row["pcc"] == pytest.approx(1, abs=1e-9)
 
 
 def test_every_atom_has_its_p(study):

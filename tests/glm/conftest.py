@@ -21,9 +21,9 @@ def task() -> pd.DataFrame:
 def make_run(tmp_path):
     """Write an image, a mask, its shard, events and confounds; the image may be filtered first."""
 
-    def make(transform=None, length=VOLUMES):
+    def make(transform=None, length=VOLUMES, shape=SHAPE):
         rng = np.random.default_rng(3)
-        noise = rng.normal(size=(*SHAPE, VOLUMES))
+        noise = rng.normal(size=(*shape, VOLUMES))
         for t in range(1, VOLUMES):
             noise[..., t] += 0.4 * noise[..., t - 1]
         box = np.zeros(VOLUMES)
@@ -35,7 +35,7 @@ def make_run(tmp_path):
         if transform:
             data = transform(data.reshape(-1, VOLUMES).T).T.reshape(data.shape)
         data = data[..., :length].astype(np.float32)
-        mask = np.ones(SHAPE, bool)
+        mask = np.ones(shape, bool)
         mask[0, 0] = False
         series = data[mask].astype(np.float64)
         order = rng.permutation(len(series))
@@ -46,7 +46,7 @@ def make_run(tmp_path):
             "subject": "01",
             "tr": TR,
             "affine": AFFINE,
-            "shape": SHAPE,
+            "shape": shape,
             "space": "MNI152NLin6Asym",
             "seed": 0,
             "source": "bold.nii.gz",

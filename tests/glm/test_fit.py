@@ -10,6 +10,7 @@ from dca.files import read_tsv, write_tsv
 from dca.glm import fit, fit_run
 from dca.preprocess.highpass import filter_columns
 from dca.preprocess.regress import nuisance_terms, residual_operator
+from dca.signals import extract
 
 CONTRASTS = {"finger-tongue": {"finger": 1, "tongue": -1}}
 
@@ -53,6 +54,38 @@ def test_equals_first_level_model_of_filtered_images(make_run, monkeypatch):
     model = first_level(run).fit(run.image, design_matrices=design)
     assert_equal_maps(run, model, ["finger-tongue"])
     assert list(design) == ["finger", "tongue", *run.motion, "constant"]
+
+
+@pytest.mark.parametrize("filtered", [False, True])
+def test_a_line_taken_out_of_the_signals_changes_no_map(make_run, tmp_path, filtered):
+    """The fit is that of images that still have it, with the line as a column."""
+    slopes = np.random.default_rng(7).normal(0, 40, 60)
+
+    def drift(columns):
+        columns = columns + np.linspace(-1, 1, 120)[:, None] * slopes
+        return filter_columns(columns, 2.0, 80) if filtered else columns
+
+    run = make_run(drift)
+    paths = [tmp_path / "bold.nii.gz", tmp_path / "mask.nii.gz"]
+    for path, image in zip(paths, (run.image, run.mask), strict=True):
+        nib.save(image, path)
+    about = {"run_id": "a", "subject": "01", "space": None, "seed": 0, "preprocessing": {}}
+    extract(*paths, run.files[0], tr=run.tr, detrend=True, **about)
+    summary = fit_run(*run.files, run.folder, contrasts=CONTRASTS, highpass_s=80, filtered=filtered)
+    design = read_tsv(run.folder / "design.tsv")
+    times = np.arange(120) - 59.5
+    np.testing.assert_allclose(design["drift_0"], times / np.linalg.norm(times))
+    np.testing.assert_allclose(times @ design[["finger", "tongue"]], 0, atol=1e-8)
+    assert_equal_maps(run, first_level(run).fit(run.image, design_matrices=design), ["finger-tongue"])
+    assert summary["detrended"] and summary["drift"] == ("filter" if filtered else "cosine")
+
+
+def test_thousands_of_voxels_equal_one_fit_of_all(make_run, monkeypatch):
+    run = make_run(shape=(20, 16, 12))
+    monkeypatch.setattr(fit, "BLOCK_BYTES", 8 * run.volumes * 1000)
+    fit_run(*run.files, run.folder, contrasts=CONTRASTS, filtered=False)
+    model = first_level(run).fit(run.image, run.events, confounds=run.motion)
+    assert_equal_maps(run, model, ["finger-tongue"])
 
 
 def test_summary_says_what_was_fitted_and_where_the_peak_is(make_run):

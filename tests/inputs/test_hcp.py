@@ -6,7 +6,7 @@ from dca.files import read_tsv
 from dca.inputs import list_runs, read_confounds, read_events, refresh, write_events
 from dca.inputs.hcp import DESIGNS
 
-MOTOR = DESIGNS["MOTOR"]
+MOTOR = ("cue", "lf", "lh", "rf", "rh", "t")
 
 
 @pytest.fixture
@@ -49,6 +49,22 @@ def test_both_directions_of_every_subject_are_runs(make_hcp, hcp, tmp_path, capl
 def test_the_direction_is_in_the_id_of_a_single_run_too(make_hcp, hcp):
     root = make_hcp(runs=["tfMRI_MOTOR_RL"])
     assert [run.run_id for run in list_runs(hcp(root), ".")] == ["sub-100307_task-MOTOR_dir-RL"]
+
+
+def test_events_have_the_names_of_the_release():
+    expected = {
+        "EMOTION": ("fear", "neut"),
+        "GAMBLING": ("loss", "win"),
+        "LANGUAGE": ("math", "story"),
+        "MOTOR": MOTOR,
+        "RELATIONAL": ("match", "relation"),
+        "SOCIAL": ("mental", "rnd"),
+        "WM": (
+            *("0bk_body", "0bk_faces", "0bk_places", "0bk_tools"),
+            *("2bk_body", "2bk_faces", "2bk_places", "2bk_tools"),
+        ),
+    }
+    assert expected == DESIGNS
 
 
 def test_all_tasks_have_the_events_of_their_design_and_rest_has_none(make_hcp, hcp):

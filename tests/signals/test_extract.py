@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import signal
 
 from dca.errors import ConfigError, ImageError
 from dca.files import checksum
@@ -72,6 +73,24 @@ def test_every_in_mask_series_is_there_once_normalised(files, data, mask):
         "excluded": {"non-finite": 0, "constant": 0},
         "volumes_cut": 0,
     }
+
+
+def test_a_line_is_taken_out_as_scipy_does_it(files, data, mask, tmp_path):
+    bold, mask_path, out = files
+    ramp = np.linspace(-1, 1, T) * np.random.default_rng(2).normal(0, 300, (*SHAPE, 1))
+    bold = save(tmp_path / "drifting.nii.gz", (data + ramp).astype(np.float32))
+    run(bold, mask_path, out, detrend=True, length=T - 3, threads=2)
+    with Shard(out) as shard:
+        series = np.asarray(nib.load(bold).dataobj).reshape(-1, T)[shard.voxel, : T - 3].astype(np.float64)
+        straight = signal.detrend(series)
+        np.testing.assert_allclose(shard.mean, series.mean(axis=1), rtol=1e-6)
+        np.testing.assert_allclose(shard.std, straight.std(axis=1), rtol=1e-6)
+        expected = straight / straight.std(axis=1, keepdims=True)
+        np.testing.assert_allclose(shard.read(0, shard.n_voxels), expected, atol=2e-6)
+        assert shard.detrended and shard.n_voxels == mask.sum()
+    run(bold, mask_path, out)
+    with Shard(out) as shard:
+        assert not shard.detrended
 
 
 def test_sixteen_bits_are_read_as_float32_and_off_by_a_two_thousandth_at_most(files, tmp_path):
@@ -170,12 +189,18 @@ def test_truncated_image_is_an_error(files):
 def test_normalisation_survives_large_means(mean, spread, seed):
     series = (mean + spread * np.random.default_rng(seed).standard_normal((64, 3))).astype(np.float32)
     exact = series.astype(np.longdouble)
-    moments = _Moments(3)
+    moments, about_line = _Moments(3), _Moments(3, detrend=True)
     for row in series:
         moments.add(row)
-    found_mean, found_std, reasons = moments.statistics()
+        about_line.add(row)
+    found_mean, slope, found_std, reasons = moments.statistics()
+    assert slope is None
     np.testing.assert_allclose(found_mean, exact.mean(axis=0).astype(float), rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(found_std, exact.std(axis=0).astype(float), rtol=1e-9)
+    mean_of_line, _, std_of_line, _ = about_line.statistics()
+    np.testing.assert_array_equal(mean_of_line, found_mean)
+    straight = signal.detrend((exact - exact.mean(axis=0)).astype(float), axis=0)
+    np.testing.assert_allclose(std_of_line, straight.std(axis=0), rtol=1e-9)
     assert reasons["constant"].tolist() == (found_std <= 1e-6 * np.abs(found_mean)).tolist()
 
 
@@ -190,7 +215,7 @@ def test_peak_memory_is_below_one_and_a_half_times_the_series(tmp_path):
     mask = save(tmp_path / "mask.nii.gz", np.ones(shape, np.uint8))
     del data
     tracemalloc.start()
-    summary = run(bold, mask, tmp_path / "run.h5")
+    summary = run(bold, mask, tmp_path / "run.h5", detrend=True)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1.5 * 4 * summary["in_mask"] * length

@@ -1,5 +1,7 @@
 """A study whose inputs and results lie on S3, over connections that break."""
 
+from pathlib import PurePath
+
 import numpy as np
 import pytest
 
@@ -28,10 +30,18 @@ def test_inputs_and_results_on_s3_survive_lost_connections(new_study, make_hcp, 
     )
     study.snakemake("-n", "signals")  # reads headers; what breaks next are the transfers of jobs
     shard = f"study/results/signals/{RUN}.h5"
-    wanted = ["GET /data/tfMRI_MOTOR_LR.nii.gz", f"PUT /mine/{shard}"]
-    s3.server.to_break += wanted
+    bucket.create_bucket(Bucket="mine")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+    fetch, store = "GET /data/tfMRI_MOTOR_LR.nii.gz", f"PUT /mine/{shard}"
+    fails_for_good(study, s3.server, fetch, "tfMRI_MOTOR_LR.nii.gz")
+    assert "Contents" not in bucket.list_objects_v2(Bucket="mine", Prefix="study/results/preprocess")
+    s3.server.to_break.append(fetch)  # once: that call gets as far as storing
+    assert fetch in fails_for_good(study, s3.server, store, shard)
+    assert "Contents" not in bucket.list_objects_v2(Bucket="mine", Prefix=shard)
+    monkeypatch.delenv("AWS_MAX_ATTEMPTS")
+    s3.server.to_break.append(store)
     study.snakemake("signals", *STORAGE)
-    assert s3.server.broken == wanted
+    assert s3.server.broken == [store]
 
     found = {entry["Key"] for entry in bucket.list_objects_v2(Bucket="mine")["Contents"]}
     names = {f"preprocess/{RUN}/{name}.nii.gz" for name in ("desc-preproc_bold", "mask", "mean")}
@@ -48,3 +58,18 @@ def test_inputs_and_results_on_s3_survive_lost_connections(new_study, make_hcp, 
     assert checksum(tmp_path / "copy") == checksum(folder / "tfMRI_MOTOR_LR.nii.gz")
     assert not [path for path in study.folder.rglob("*.h5") if path.is_file()]  # no half file, nor a copy
     assert "nothing to be done" in study.snakemake("-n", "signals", *STORAGE).stdout.lower()
+
+
+def fails_for_good(study, server, request, name):
+    """Break every transfer of one file: the job fails, says which, and leaves nothing of it behind."""
+    server.for_good.append(request)
+    done = study.snakemake("signals", *STORAGE, check=False)
+    server.for_good.clear()
+    said = done.stdout + done.stderr
+    broken, server.broken = server.broken, []
+    assert done.returncode and request in broken
+    assert [line for line in said.splitlines() if "Failed to" in line and name in line], said
+    assert "Traceback" not in said
+    stem = PurePath(name).name  # under other names too, as while a download is at work
+    assert [path for path in study.folder.rglob(f"*{stem}*") if path.is_file()] == []
+    return broken

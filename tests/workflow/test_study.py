@@ -4,7 +4,9 @@ import json
 import os
 import shutil
 import signal
+from dataclasses import replace
 
+import h5py
 import nibabel as nib
 import numpy as np
 import pytest
@@ -186,15 +188,18 @@ def test_a_run_over_the_limits_has_no_part_in_the_study_if_so_set(study, new_stu
     settings = {
         "input": {"source": "bids", "path": str(spoilt), "validation": ["02"]},
         "preprocess": {"limits": {"tsnr": min(good) / 2}, "exclude_over_limits": True},
-        "signals": {"length": "crop"},
+        "signals": {"length": "crop", "storage": "float16"},
         "train": {"mode": "single", "max_steps": 5},
-        "decompose": {"setups": ["raw"]},
+        "encode": {"storage": "float16"},
     }
     other = new_study(**settings)
     other.snakemake("results/signals/sub-01_task-motor.h5")
     with Shard(other.results / "signals/sub-01_task-motor.h5") as shard:
         assert shard.length == 284  # though the run that is left out is shorter
     other.snakemake()
+    for folder, dataset in (("signals", "signals"), ("features", "H")):
+        with h5py.File(other.results / folder / "sub-01_task-motor.h5") as file:
+            assert file[dataset].dtype == np.float16
     kept = {"sub-01_task-motor", "sub-02_task-motor"}
     assert {path.stem for path in other.results.glob("signals/*.h5")} == kept
     left = [path for path in other.results.rglob("*sub-03*") if path.is_file()]
@@ -290,6 +295,37 @@ def test_a_new_subject_leaves_a_frozen_model_and_the_other_subjects_alone(study)
     assert {name.split("/")[0] for name in frozen - new if "/demo/" not in name} == {"compare", "report"}
     trained = read_json(study.results / "train/model/card.json")["trained_on"]
     assert {run_id for run_id, split in runs.items() if split == "train"} == set(trained)
+
+
+@pytest.fixture
+def common_space(new_study, load_benchmark, tmp_path):
+    """Three subjects in a template's space and a model that stays, all done, with empty files."""
+    dag, folder = load_benchmark("dag"), tmp_path / "study"
+    dag.make(3, folder, 2, "train: {freeze: true}\n")
+    dag.finish(folder)
+    dag.keep_model(folder)
+    return dag, replace(new_study(), folder=folder)
+
+
+def test_a_new_subject_in_a_common_space_plans_its_own_jobs_and_those_of_the_study(common_space):
+    dag, study = common_space
+    # All brought up to date with one another, by the command of docs/training.md.
+    assert study.planned("--forcerun", "compare_run") == {
+        *(f"compare/{name}.tsv" for name in ("pcc", "group")),
+        *(f"compare/{kind}/{run}.tsv" for kind in ("runs", "atoms") for run in dag_runs(range(3))),
+        *pages("index", "00000", "00001", "00002"),
+    }
+    dag.add(3, study.folder, 2)
+    planned = study.planned()
+    own = {name for name in planned if "00003" in name}
+    assert {f"compare/runs/{run}.tsv" for run in dag_runs([3])} | pages("00003") <= own
+    common = {f"compare/{name}" for name in ("z_sums.h5", "pcc.tsv", "group.tsv")}
+    assert planned - own == common | pages("index")
+
+
+def dag_runs(subjects):
+    """Runs of subjects that benchmarks/dag.py makes, two of each."""
+    return [f"sub-{subject:05d}_task-motor_run-{run}" for subject in subjects for run in (1, 2)]
 
 
 def test_an_excluded_run_leaves_a_frozen_model_and_the_others_alone(study):
@@ -463,8 +499,6 @@ def test_an_interrupted_study_is_finished_by_one_more_call(study, new_study, num
 
 def same_content(one, two):
     if one.suffix == ".h5":
-        import h5py
-
         with h5py.File(one) as a, h5py.File(two) as b:
             return all(np.array_equal(a[name][:], b[name][:]) for name in ("signals", "voxel", "mean", "std"))
     if one.name.endswith(".nii.gz"):

@@ -15,5 +15,6 @@ with job(snakemake.log[0], snakemake.threads):
         preprocessing=snakemake.params.preprocessing,
         length=snakemake.params.length,
         storage=snakemake.params.storage,
+        detrend=snakemake.params.detrend,
         threads=snakemake.threads,
     )
