@@ -79,14 +79,16 @@ def test_chunks_hold_every_volume_and_never_one(length):
     assert min(sizes) >= 2
 
 
-def test_broken_voxels_and_volumes_are_kept_apart_and_counted(save, tmp_path):
+def test_broken_voxels_and_volumes_are_kept_apart_and_counted(save, tmp_path, caplog):
     parameters = wander(14)
     data = moving_head(AXIAL, matrices_from_parameters(parameters, np.zeros(3)))
     data[10, 12, 9, 3] = np.inf
     data[4, 5, 6, :] = np.nan
     data[..., 5], data[..., 8] = np.nan, 7
-    record, table, aligned = run(save("bold.nii.gz", data), tmp_path)
+    record, table, aligned = run(save("sub-01_task-x_bold.nii.gz", data), tmp_path)
     assert record["unusable_volumes"] == [5, 8]
+    (line,) = [message for message in caplog.messages if "constant or empty" in message]
+    assert "sub-01_task-x_bold.nii.gz, step motion: " in line and line.endswith("stay unregistered: 2 (5, 8)")
     assert record["nonfinite_voxels"] == 2
     assert record["nonfinite_values"] == 1 + 12 + np.prod(SHAPE)  # volume 8 is finite throughout
     assert record["reference_volume"] not in (5, 8)

@@ -81,7 +81,8 @@ def test_temporal_snr_is_mean_over_deviation(save):
 
 def test_summary_gathers_the_steps(still, brain, tmp_path):
     steps = [{"step": "mask", "mask_voxels": 12}, {"step": "confounds", "mean_fd_mm": None, "given": None}]
-    steps.append({"step": "motion", "unaligned_volumes": [3]})
+    steps.append({"step": "motion", "unaligned_volumes": [3], "unusable_volumes": [5, 8]})
+    steps.append({"step": "resample", "unusable_volumes": [], "warnings": ["look at this"]})
     summary = write_summary(
         tmp_path / "summary.json", still, brain, run_id="sub-01", backend="none", steps=steps
     )
@@ -89,7 +90,11 @@ def test_summary_gathers_the_steps(still, brain, tmp_path):
     assert (summary["volumes"], summary["mask_voxels"], summary["mean_fd_mm"]) == (30, 12, None)
     assert summary["steps"] == steps
     assert 5 < summary["tsnr_median"] < 200
-    assert summary["warnings"] == ["volumes [3] could not be aligned with the reference"]
+    assert summary["warnings"] == [
+        "volumes [3] could not be aligned with the reference",
+        "step motion: constant or empty volumes stay unregistered: 2 (5, 8)",
+        "look at this",
+    ]
 
 
 def test_a_backend_of_the_workflow_alone_is_refused(tmp_path):
