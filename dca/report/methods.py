@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dca.preprocess import backends
 from dca.report.page import environment
 from dca.report.results import RunResults
 
@@ -43,4 +44,9 @@ def _render(
         "trs": sorted({float(run.run["tr"]) for run in runs}),
         "volumes": sorted({int(run.run["volumes"]) for run in runs}),
     }
-    return environment().get_template(template).render(config=config, facts=facts, provenance=provenance)
+    backend = backends.load(config["preprocess"]["backend"])
+    return (
+        environment()
+        .get_template(template)
+        .render(config=config, facts=facts, provenance=provenance, backend=backend)
+    )
