@@ -18,6 +18,7 @@ COLUMNS = {
     [
         ("gpu", "scaling"),
         ("motion", "preprocessing"),
+        ("normalise", "preprocessing"),
         ("preprocess_memory", "preprocessing"),
         ("scale_extraction", "scale"),
         ("scale_reading", "scale"),
