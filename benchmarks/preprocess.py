@@ -140,7 +140,7 @@ def dipy(path: Path, _: Path) -> tuple[np.ndarray, int]:
     image = nib.load(path)
     data, reference = np.asarray(image.dataobj), image.shape[3] // 2
     search = AffineRegistration(
-        metric=MutualInformationMetric(32, None),
+        metric=MutualInformationMetric(nbins=32, sampling_proportion=None),
         level_iters=[100, 50, 20],
         sigmas=[2, 1, 0],
         factors=[4, 2, 1],

@@ -3,9 +3,10 @@
     python benchmarks/preprocess_memory.py [--step motion regress ...] [--shape 91 109 91 284]
         [--out benchmarks/results/preprocess_memory.tsv]
 
-A head with noise, float32, uncompressed. Every step runs in a process of its own. `peak_mb`: the largest
-resident memory of that process or of one that it started (`ru_maxrss`); `peak_x`: in units of the run
-as float32; `cpu_s`: CPU time of all of them. With --out rows go to a table, for those of the same step.
+A head with noise, float32, uncompressed; as T1w image the template of nilearn, 1 mm. Every step runs in a
+process of its own. `peak_mb`: the largest resident memory of that process or of one that it started
+(`ru_maxrss`); `peak_x`: in units of the run as float32; `cpu_s`: CPU time of all of them. With --out rows
+go to a table, for those of the same step.
 """
 
 import argparse
@@ -20,10 +21,13 @@ import numpy as np
 import pandas as pd
 
 from dca.files import write_tsv
+from dca.preprocess.bias import bias_field
 from dca.preprocess.confounds import write_confounds
 from dca.preprocess.figures import carpet, tsnr
 from dca.preprocess.highpass import highpass
+from dca.preprocess.mask import brain_mask
 from dca.preprocess.motion import correct_motion
+from dca.preprocess.register import register_to_template
 from dca.preprocess.regress import regress
 from dca.preprocess.resample import OnGrid, resample
 from dca.preprocess.rigid import PARAMETERS
@@ -32,6 +36,9 @@ from dca.preprocess.series import SeriesWriter
 from dca.preprocess.slice_timing import correct_slice_timing
 from dca.preprocess.smooth import smooth
 from dca.preprocess.summary import write_summary
+from dca.preprocess.template import template_image
+from dca.preprocess.tissue import find_tissue
+from dca.preprocess.warp import warp_to_template
 
 TR = 0.72
 
@@ -52,6 +59,7 @@ def make_run(folder: Path, shape: tuple[int, ...]) -> None:
             writer.write(head + rng.normal(0, 10, head.shape).astype(np.float32))
     for name, data in (("mask", inside.astype(np.uint8)), ("mean", head), ("bias", np.ones_like(head))):
         nib.save(nib.Nifti1Image(data, affine), folder / f"{name}.nii")
+    nib.save(template_image(1), folder / "t1w.nii")
     rows = pd.DataFrame(rng.normal(0, 1e-3, (shape[3], 6)), columns=list(PARAMETERS))
     rows.to_csv(folder / "motion.tsv", sep="\t", index=False)
     np.savetxt(folder / "matrix.txt", np.eye(4))
@@ -74,11 +82,19 @@ def run_step(step: str, folder: Path, shape: tuple[int, ...]) -> dict[str, objec
     mask, mean, bias = (folder / f"{name}.nii" for name in ("mask", "mean", "bias"))
     moved = OnGrid(*(folder / f"moved_{name}.nii" for name in ("mask", "mean", "bias")))
     motion, given = folder / "motion.tsv", OnGrid(mask, mean, bias)
+    matrix, found = folder / "matrix.txt", folder / "found.nii"
     times = np.linspace(0, 0.9 * TR, shape[2]).tolist()
     steps = {
         "slicetiming": lambda: correct_slice_timing(bold, out, tr=TR, times=times),
         "motion": lambda: correct_motion(bold, out, folder / "found.tsv", folder / "found.nii"),
-        "resample": lambda: resample(bold, motion, folder / "matrix.txt", out, given, moved, voxel_mm=2),
+        "mask": lambda: brain_mask(mean, found),
+        "bias": lambda: bias_field(mean, mask, found),
+        "register": lambda: register_to_template(mean, mask, folder / "found.txt", bias=bias),
+        "warp": lambda: warp_to_template(mean, mask, matrix, found, bias=bias),
+        "resample": lambda: resample(bold, motion, matrix, out, given, moved, voxel_mm=2),
+        "tissue": lambda: find_tissue(
+            mean, mask, folder / "t1w.nii", folder / "csf.nii", folder / "wm.nii", normalised=False, seed=0
+        ),
         "confounds": lambda: write_confounds(bold, mask, folder / "c.tsv", tr=TR, highpass_s=100),
         "scale": lambda: scale(bold, mask, out, bias=bias),
         "smooth": lambda: smooth(bold, out, fwhm_mm=5),
@@ -100,7 +116,12 @@ def run_step(step: str, folder: Path, shape: tuple[int, ...]) -> dict[str, objec
 STEPS = (
     "slicetiming",
     "motion",
+    "mask",
+    "bias",
+    "register",
+    "warp",
     "resample",
+    "tissue",
     "confounds",
     "scale",
     "smooth",

@@ -123,3 +123,10 @@ def test_doctor_names_the_programs_of_fsl_that_are_missing(monkeypatch, tmp_path
     monkeypatch.setenv("FSLDIR", str(tmp_path))
     found = next(finding for finding in examine(tmp_path) if finding.what == "FSL")
     assert found.state == "limited" and "only backend fsl needs it" in found.detail
+    (tmp_path / "bin").mkdir()
+    for program in (fsl_standins / "bin").iterdir():
+        if program.name not in ("susan", "fnirt"):
+            (tmp_path / "bin" / program.name).symlink_to(program)
+    found = next(finding for finding in examine(tmp_path) if finding.what == "FSL")
+    assert (found.state, found.detail.split(":")[0]) == ("limited", "unknown without susan, fnirt")
+    assert "--sdm conda" in found.detail

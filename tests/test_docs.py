@@ -23,6 +23,7 @@ COLUMNS = {
     [
         ("gpu", "scaling"),
         ("motion", "preprocessing"),
+        ("normalise", "preprocessing"),
         ("preprocess_memory", "preprocessing"),
         ("report", "report"),
         ("scale_extraction", "scale"),

@@ -42,8 +42,9 @@ def carpet(
     """Draw the carpet plot of one run.
 
     From top to bottom: framewise displacement (where motion is known), standardised DVARS, and
-    z-scored series of in-mask voxels from bottom to top of the image, of the raw and the
-    preprocessed run on one colour scale.
+    series of in-mask voxels from bottom to top of the image, of the raw and the preprocessed run on
+    one scale: each voxel's changes, as share of its mean, in standard deviations of the raw run's. So
+    what preprocessing took away is paler after it.
 
     Parameters
     ----------
@@ -59,7 +60,7 @@ def carpet(
         Repetition time in seconds.
     title : str
     raw_mask : path, optional
-        Mask of the raw run, where that lies on another grid.
+        Mask of the raw run, where that lies on another grid. The scale is then that of the median voxel.
 
     Raises
     ------
@@ -70,7 +71,10 @@ def carpet(
     if Path(raw).resolve() == Path(preprocessed).resolve():
         images = {"preprocessed": preprocessed}
     masks = {"raw": raw_mask or mask, "preprocessed": mask}
-    panels = {name: _sample(path, masks[name]) for name, path in images.items()}
+    panels = _comparable(
+        {name: _sample(path, masks[name]) for name, path in images.items()},
+        same_voxels=Path(masks["raw"]).resolve() == Path(masks["preprocessed"]).resolve(),
+    )
     table = read_tsv(confounds)
     traces = [name for name in ("framewise_displacement", "std_dvars") if name in table]
     figure = Figure(figsize=(10, 1.2 * len(traces) + 2.8 * len(panels) + 0.6), dpi=110, layout="constrained")
@@ -92,7 +96,8 @@ def carpet(
         )
         axis.set_ylabel(f"{name}\n{len(series)} voxels")
         axis.set_yticks([])
-    figure.colorbar(shown, ax=list(drawn), label="z-score (standard deviations)", fraction=0.025, pad=0.01)
+    unit = "standard deviations" + (" of the raw run" if len(panels) > 1 else "")
+    figure.colorbar(shown, ax=list(drawn), label=f"change from the mean ({unit})", fraction=0.025, pad=0.01)
     axes[-1].set_xlabel("time (s)")
     axes[0].set_title(title)
     _save(figure, out)
@@ -113,17 +118,36 @@ def _draw_trace(axis: Axes, values: pd.Series, tr: float) -> None:
 
 
 def _sample(bold: str | Path, mask: str | Path) -> np.ndarray:
-    """z-scored series (rows, T) of evenly spread in-mask voxels, the top of the image first."""
+    """Series (rows, T), float64, of evenly spread in-mask voxels, the top of the image first."""
     image = open_bold(bold)
     inside = read_mask(mask, image)
     # File order runs slice by slice along the third axis.
     stored = np.flatnonzero(inside.ravel(order="F"))
     stored = stored[np.linspace(0, len(stored) - 1, min(ROWS, len(stored))).round().astype(int)][::-1]
-    series = np.stack([volume.ravel(order="F")[stored] for volume in volumes(image)], axis=1)
-    series = series[np.isfinite(series).all(axis=1)].astype(np.float64)
-    series -= series.mean(axis=1, keepdims=True)
-    spread = series.std(axis=1, keepdims=True)
-    return np.divide(series, spread, out=np.zeros_like(series), where=spread > 0)
+    return np.stack([volume.ravel(order="F")[stored] for volume in volumes(image)], axis=1, dtype=np.float64)
+
+
+def _comparable(panels: dict[str, np.ndarray], *, same_voxels: bool) -> dict[str, np.ndarray]:
+    """Changes of series (rows, T) about the mean of each, in standard deviations of the first panel's.
+
+    Both as share of the mean, as the run is scaled on its way. Rows with a value that is not finite are
+    left out, of all panels if these show the same voxels.
+    """
+    finite = {name: np.isfinite(series).all(axis=1) for name, series in panels.items()}
+    if same_voxels:
+        finite = dict.fromkeys(panels, np.logical_and.reduce(list(finite.values())))
+    changes = {}
+    for name, series in panels.items():
+        series = series[finite[name]]
+        mean = series.mean(axis=1, keepdims=True)
+        changes[name] = (series - mean) / np.where(mean == 0, 1, np.abs(mean))
+    spread = next(iter(changes.values())).std(axis=1, keepdims=True)
+    if not same_voxels:
+        spread = np.median(spread, axis=0, keepdims=True)
+    return {
+        name: np.divide(change, spread, out=np.zeros_like(change), where=spread > 0)
+        for name, change in changes.items()
+    }
 
 
 def tsnr(

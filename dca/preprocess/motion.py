@@ -76,7 +76,7 @@ def correct_motion(
         If the image cannot be used: damaged, all non-finite, all constant.
     """
     image = open_bold(bold)
-    scan = scan_run(image)
+    scan = scan_run(image, "motion")
     corrections, unaligned = [], []
     total = np.zeros(image.shape[:3])
     with (

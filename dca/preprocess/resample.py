@@ -98,7 +98,7 @@ def resample(
             "has no brain inside the template: registration went astray",
             "look at the mean EPI; preprocess.registration: none keeps the run's own space",
         )
-    scan = scan_run(image)
+    scan = scan_run(image, "resample")
     lost = sample(scan.nonfinite.astype(np.float32), still, 0, "constant") > 0
     motion = matrices_from_parameters(rows, grid_centre(image.affine, image.shape))
     total = np.zeros(target.shape)

@@ -56,8 +56,15 @@ class Scan:
         return np.where(np.isfinite(volume), volume, self.base)
 
 
-def scan_run(image: nib.Nifti1Image) -> Scan:
+def scan_run(image: nib.Nifti1Image, step: str) -> Scan:
     """Look at every volume of a run once.
+
+    Parameters
+    ----------
+    image : Nifti1Image
+        From `dca.inputs.image.open_bold`.
+    step : str
+        The step that asks, for the log.
 
     Raises
     ------
@@ -90,12 +97,17 @@ def scan_run(image: nib.Nifti1Image) -> Scan:
     if nonfinite.all():
         raise ImageError(path, "has a non-finite value at every voxel", "remove or mend the broken volumes")
     if unusable:
-        logger.warning("%s: volumes %s are constant or empty and stay unregistered", path, unusable)
+        logger.warning("%s, step %s: %s", path, step, unregistered(unusable))
     if not candidates and spare is not None:
         candidates[spare[0]] = spare[1]
     reference = _nearest_to_median(candidates)
     base = np.where(np.isfinite(candidates[reference]), candidates[reference], np.float32(0))
     return Scan(reference, base, unusable, nonfinite, nonfinite_values)
+
+
+def unregistered(volumes: list[int]) -> str:
+    """Words for volumes that cannot be registered, with their number."""
+    return f"constant or empty volumes stay unregistered: {len(volumes)} ({', '.join(map(str, volumes))})"
 
 
 def is_alike(volume: np.ndarray, reference: np.ndarray) -> bool:

@@ -107,7 +107,7 @@ def correct_slice_timing(
         If too few volumes can be used.
     """
     image = open_bold(bold)
-    scan = scan_run(image)
+    scan = scan_run(image, "slicetiming")
     kept = np.setdiff1d(np.arange(image.shape[3]), scan.unusable)
     if len(kept) < SHORTEST:
         raise InputError(

@@ -11,6 +11,7 @@ import numpy as np
 
 from dca.files import write_json
 from dca.inputs.image import open_bold
+from dca.preprocess.scan import unregistered
 from dca.preprocess.series import read_mask, volumes
 
 
@@ -94,6 +95,11 @@ def write_summary(
     }
     lost = merged.get("unaligned_volumes")
     warnings = [f"volumes {lost} could not be aligned with the reference"] if lost else []
+    warnings += [
+        f"step {step['step']}: {unregistered(step['unusable_volumes'])}"
+        for step in steps
+        if step.get("unusable_volumes")
+    ]
     summary["warnings"] = warnings + [text for step in steps for text in step.get("warnings", ())]
     write_json(out, summary)
     return summary

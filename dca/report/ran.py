@@ -12,6 +12,7 @@ import pandas as pd
 from dca.decompose.settings import setups
 from dca.errors import DCAError
 from dca.model.card import read_card
+from dca.preprocess import backends
 from dca.preprocess.limits import reasons_to_exclude
 from dca.report.results import RunResults
 
@@ -90,8 +91,10 @@ def _preprocessing(runs: Sequence[RunResults]) -> dict[str, Any] | None:
                 known = steps.setdefault(str(record["step"]), {**record, "runs": 0})
                 known["runs"] += 1
     censored = sum(int(summary.get("censored_volumes") or 0) for summary in summaries)
+    name = summaries[0].get("backend")
     return {
-        "backend": summaries[0].get("backend"),
+        "backend": name,
+        "methods": backends.load(name).methods if name in backends.names() else "",
         "runs": len(summaries),
         "steps": Record(steps),
         "censored": censored,

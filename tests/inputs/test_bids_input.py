@@ -2,6 +2,7 @@ import json
 import logging
 import shutil
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -98,6 +99,22 @@ def test_multi_echo_and_directions_give_unique_ids(make_dataset, settings):
         "sub-01_task-a_dir-LR_echo-2",
         "sub-01_task-a_dir-RL_echo-1",
     ]
+
+
+def test_a_run_whose_affines_differ_is_named(make_dataset, settings, caplog):
+    folder = make_dataset()
+    path = folder / "sub-02" / "func" / "sub-02_task-motor_bold.nii.gz"
+    image = nib.load(path)
+    image = nib.Nifti1Image(np.asarray(image.dataobj), image.affine, image.header)
+    moved = image.affine.copy()
+    moved[0, 3] += 4
+    image.set_qform(moved, 1)
+    nib.save(image, path)
+    with caplog.at_level(logging.WARNING):
+        list_runs(settings(path=folder), ".")
+    (record,) = caplog.records
+    said = f"{path}: sform and qform place its voxels up to 4.0 mm apart; the sform counts"
+    assert record.getMessage() == said
 
 
 def test_phase_images_and_subjects_without_bold_are_left_out_aloud(make_dataset, settings, caplog):

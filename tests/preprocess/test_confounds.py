@@ -95,6 +95,27 @@ def test_table_of_a_native_run(still, brain, motion, tmp_path):
     assert table["global_signal"].iloc[-1] / table["global_signal"].iloc[0] == pytest.approx(1.05, abs=0.005)
 
 
+@pytest.mark.parametrize("limit", [0.2, 100.0])
+def test_volumes_that_moved_more_than_the_limit_are_marked(still, brain, motion, tmp_path, limit):
+    table = pd.read_csv(motion, sep="\t") * 0.01
+    table.loc[7:, "trans_y"] += 0.5  # a jerk between two volumes, and a slower one with a turn
+    table.loc[20:, "rot_z"] += 0.006
+    table.to_csv(motion, sep="\t", index=False)
+    options = {"tr": 2.0, "parameters": motion, "censor_fd_mm": limit}
+    write_confounds(still, brain, tmp_path / "confounds.tsv", **options)
+    found = pd.read_csv(tmp_path / "confounds.tsv", sep="\t")
+    assert found["censored"].tolist() == (found["framewise_displacement"] > limit).astype(int).tolist()
+    assert np.flatnonzero(found["censored"]).tolist() == ([7, 20] if limit < 1 else [])
+    described = json.loads((tmp_path / "confounds.json").read_text())
+    assert "above the limit" in described["censored"]["Description"]
+
+
+def test_without_motion_or_limit_nothing_is_marked(still, brain, motion, tmp_path):
+    for options in ({"censor_fd_mm": 0.2}, {"parameters": motion}):
+        write_confounds(still, brain, tmp_path / "confounds.tsv", tr=2.0, **options)
+        assert "censored" not in pd.read_csv(tmp_path / "confounds.tsv", sep="\t")
+
+
 def test_table_without_motion(still, brain, tmp_path):
     record = write_confounds(still, brain, tmp_path / "confounds.tsv", tr=2.0)
     table = pd.read_csv(tmp_path / "confounds.tsv", sep="\t")

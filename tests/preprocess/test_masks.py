@@ -56,6 +56,13 @@ def test_no_brain_no_mask(save, tmp_path, mean):
     assert not (tmp_path / "mask.nii.gz").exists()
 
 
+def test_a_mask_that_the_opening_leaves_empty_is_refused(save, tmp_path):
+    noise = np.random.default_rng(0).normal(100, 1, SHAPE).astype(np.float32)
+    with pytest.raises(ImageError, match=r"mean\.nii\.gz: gives an empty brain mask; give a mask"):
+        brain_mask(save("mean.nii.gz", noise), tmp_path / "mask.nii.gz")
+    assert not (tmp_path / "mask.nii.gz").exists()
+
+
 def test_given_mask_is_taken_over(save, still, tmp_path):
     mask = save("mask.nii.gz", (0.5 * TRUE[..., None]).astype(np.float32))
     record = given_mask(mask, still, tmp_path / "out.nii.gz")

@@ -104,6 +104,29 @@ def moved(folder):
     return OnGrid(*(folder / "out" / f"{name}.nii.gz" for name in ("mask", "mean", "bias")))
 
 
+def test_a_wave_of_four_voxels_survives_the_resampling(tmp_path):
+    # Straight lines between voxels would miss it by a fifth on the average.
+    def wave(shape, affine):
+        return np.sin(2 * np.pi * (np.arange(shape[0]) * affine[0, 0] + affine[0, 3]) / 20)[:, None, None]
+
+    data = (100 + 10 * wave(GRID, EPI) * np.ones(GRID)).astype(np.float32)
+    nib.save(nib.Nifti1Image(np.stack([data, 1.1 * data], axis=-1), EPI), tmp_path / "bold.nii.gz")
+    for name, image in (("mask", np.ones(GRID, np.uint8)), ("mean", data)):
+        nib.save(nib.Nifti1Image(image, EPI), tmp_path / f"{name}.nii.gz")
+    pd.DataFrame(np.zeros((2, 6)), columns=PARAMETERS).to_csv(tmp_path / "motion.tsv", sep="\t", index=False)
+    np.savetxt(tmp_path / "still.txt", np.eye(4))
+    files = [tmp_path / name for name in ("bold.nii.gz", "motion.tsv", "still.txt", "out.nii.gz")]
+    source = OnGrid(tmp_path / "mask.nii.gz", tmp_path / "mean.nii.gz")
+    out = OnGrid(tmp_path / "moved_mask.nii.gz", tmp_path / "moved_mean.nii.gz")
+    resample(*files, source, out, voxel_mm=8)
+    found = nib.load(files[-1])
+    first = np.asarray(found.dataobj)[..., 0]
+    inside = np.asarray(nib.load(out.mask).dataobj) > 0
+    inside[: len(inside) // 4] = inside[-len(inside) // 4 :] = False  # away from the edge of the grid
+    wanted = 10 * wave(found.shape, found.affine) * np.ones(found.shape[:3])
+    assert (first - 100 - wanted)[inside].std() < 0.05 * wanted[inside].std()
+
+
 def test_every_volume_lands_on_the_template_whatever_its_motion(run):
     folder, source = run
     out = moved(folder)

@@ -5,6 +5,7 @@ import json
 import nibabel as nib
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.image import imread
 
 from dca.errors import ConfigError, ImageError
@@ -59,6 +60,48 @@ def test_carpet_is_drawn_for_one_and_for_two_images(still, brain, save, tmp_path
     assert heights[1] > heights[0]
 
 
+@pytest.fixture
+def drawn(monkeypatch):
+    """What is drawn by `imshow`: arrays and their limits of colour."""
+    shown, imshow = [], Axes.imshow
+
+    def watch(axes, values, *arguments, **options):
+        shown.append((np.asarray(values), options["vmin"], options["vmax"]))
+        return imshow(axes, values, *arguments, **options)
+
+    monkeypatch.setattr(Axes, "imshow", watch)
+    return shown
+
+
+@pytest.mark.parametrize("grid", ["the same", "another"])
+def test_a_run_that_varies_less_is_paler_in_the_carpet(still, brain, save, tmp_path, drawn, grid):
+    write_confounds(still, brain, tmp_path / "confounds.tsv", tr=0.72)
+    raw = np.asarray(nib.load(still).dataobj)
+    mean = raw.mean(axis=3, keepdims=True)
+    calmer = save("calmer.nii.gz", (7 * (mean + 0.4 * (raw - mean))).astype(np.float32))  # and scaled
+    other = {}
+    if grid == "another":
+        other = {"raw_mask": save("raw_brain.nii.gz", np.asarray(nib.load(brain).dataobj))}
+    carpet(still, calmer, brain, tmp_path / "confounds.tsv", tmp_path / "carpet.png", tr=0.72, **other)
+    (before, *limits), (after, *others) = drawn
+    assert limits == others and limits[0] == -limits[1]
+    assert before.std(axis=1).mean() == pytest.approx(1, abs=0.2 if other else 1e-6)
+    np.testing.assert_allclose(after, 0.4 * before, atol=1e-4)
+    np.testing.assert_allclose(after.mean(axis=1), 0, atol=1e-6)
+
+
+def test_temporal_snr_before_and_after_is_on_one_scale(still, brain, save, tmp_path, drawn):
+    raw = np.asarray(nib.load(still).dataobj)
+    mean = raw.mean(axis=3, keepdims=True)
+    calmer = save("calmer.nii.gz", (mean + 0.5 * (raw - mean)).astype(np.float32))
+    tsnr(still, brain, calmer, brain, tmp_path / "tsnr.png")
+    (limits,) = {tuple(limits) for _, *limits in drawn}
+    assert len(drawn) == 14 and limits[0] == 0 and limits[1] > 0
+    before, after = drawn[3][0], drawn[10][0]  # the slice in the middle
+    known = np.isfinite(before)
+    np.testing.assert_allclose(after[known], 2 * before[known], rtol=1e-3)
+
+
 def test_temporal_snr_is_drawn_for_one_and_for_two_images(still, brain, save, tmp_path):
     halved = save("noisy.nii.gz", np.asarray(nib.load(still).dataobj)[..., ::-1])
     heights = []
@@ -84,7 +127,8 @@ def test_temporal_snr_is_mean_over_deviation(save):
 
 def test_summary_gathers_the_steps(still, brain, tmp_path):
     steps = [{"step": "mask", "mask_voxels": 12}, {"step": "confounds", "mean_fd_mm": None, "given": None}]
-    steps.append({"step": "motion", "unaligned_volumes": [3]})
+    steps.append({"step": "motion", "unaligned_volumes": [3], "unusable_volumes": [5, 8]})
+    steps.append({"step": "resample", "unusable_volumes": [], "warnings": ["look at this"]})
     summary = write_summary(
         tmp_path / "summary.json", still, brain, run_id="sub-01", backend="none", steps=steps
     )
@@ -92,7 +136,11 @@ def test_summary_gathers_the_steps(still, brain, tmp_path):
     assert (summary["volumes"], summary["mask_voxels"], summary["mean_fd_mm"]) == (30, 12, None)
     assert summary["steps"] == steps
     assert 5 < summary["tsnr_median"] < 200
-    assert summary["warnings"] == ["volumes [3] could not be aligned with the reference"]
+    assert summary["warnings"] == [
+        "volumes [3] could not be aligned with the reference",
+        "step motion: constant or empty volumes stay unregistered: 2 (5, 8)",
+        "look at this",
+    ]
 
 
 def test_a_backend_of_the_workflow_alone_is_refused(tmp_path):

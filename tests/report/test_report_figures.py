@@ -18,7 +18,7 @@ from dca.report.group_maps import _read
 from dca.report.picture import shrink_png
 from dca.report.results import Folder, RunResults, read_volume, records
 from dca.report.scales import Scale, atom_scale, z_scale
-from dca.report.slices import Volume, draw_map, in_mm, peak
+from dca.report.slices import Volume, draw_map, draw_mask, in_mm, peak
 from dca.report.viewer import _coarsened, _strongest, add_viewer
 
 SCALE = Scale(10.0, 3.0, "z")
@@ -46,6 +46,18 @@ def test_left_of_the_brain_is_drawn_left_whatever_the_storage_order(tmp_path, fl
     hot = (axial[..., 0] - axial[..., 2]) > 60
     assert hot.any()
     assert np.flatnonzero(hot.any(axis=0)).max() < axial.shape[1] / 2
+
+
+def test_the_outline_of_a_mask_is_drawn_where_it_ends() -> None:
+    grid = np.indices((24, 24, 24)) - 11.5
+    head = np.square(grid).sum(axis=0) < 9**2
+    image, mask = Volume(1.0 * head, np.eye(4)), Volume(1.0 * (np.square(grid).sum(axis=0) < 5**2), np.eye(4))
+    drawn = [
+        pixels(draw_mask(image, Volume(shown, np.eye(4)), "head", whole=True))
+        for shown in (mask.data, np.ones_like(mask.data))
+    ]
+    blue = [(shown[..., 2] - shown[..., 0]) > 60 for shown in drawn]  # the head itself is grey
+    assert blue[0].sum() > 200 and not blue[1].any()  # a mask of the whole grid ends nowhere
 
 
 @given(arrays(np.float64, 8, elements=st.floats(allow_nan=True, allow_infinity=True)))

@@ -187,9 +187,8 @@ def variants(sketched):
     yield sketched, {"backend": "native", "steps": native}
     card = sketched.results / "train" / "model" / "card.json"
     for mode, optimizer in (("sync", "adam"), ("single", "momentum")):
-        write_json(
-            card, {**read_json(card), "config": {"train": {"optimizer": optimizer, "learning_rate": 1}}}
-        )
+        trained = {"config": {"train": {"optimizer": optimizer, "learning_rate": 1}}, "target": "others"}
+        write_json(card, {**read_json(card), **trained})
         summary = sketched.results / "train" / "summary.json"
         write_json(summary, {**read_json(summary), "mode": mode})
         yield sketched, {}

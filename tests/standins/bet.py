@@ -1,4 +1,4 @@
-"""Stand-in for bet: nilearn's mask of an EPI."""
+"""Stand-in for bet: nilearn's mask of an EPI; where no brain is found, an empty one."""
 
 import sys
 from pathlib import Path
@@ -7,6 +7,7 @@ import nibabel as nib
 import numpy as np
 from common import Parser, image_path, load, run_as_program, save
 
+from dca.errors import ImageError
 from dca.preprocess.mask import brain_mask
 
 
@@ -20,7 +21,10 @@ def main(arguments: list[str]) -> None:
     given = parser.parse_args(arguments)
     image, out = load(given.input), image_path(given.output)
     mask = Path(str(out).replace(".nii", "_mask.nii"))
-    brain_mask(image_path(given.input), mask)
+    try:
+        brain_mask(image_path(given.input), mask)
+    except ImageError:
+        save(np.zeros(image.shape), image, str(mask))
     inside = np.asarray(nib.load(mask).dataobj) > 0
     save(np.asarray(image.dataobj) * inside, image, given.output)
     if not given.m:

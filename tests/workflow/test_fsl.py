@@ -1,5 +1,8 @@
 """Backend fsl in the real workflow, with stand-ins for FSL's programs; beside it, native normalisation."""
 
+import json
+import shutil
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -8,7 +11,7 @@ from nilearn.datasets import load_mni152_template
 from dca.files import read_json, read_tsv
 from dca.signals import Shard
 from dca.simulate import Scenario, simulate_dataset
-from dca.simulate.layout import bold_path, events_path
+from dca.simulate.layout import bold_path, events_path, sidecar_path
 
 pytestmark = [
     pytest.mark.workflow,
@@ -29,7 +32,7 @@ def fsl(monkeypatch, fsl_standins):
 
 
 def test_backend_fsl_makes_the_files_that_native_makes(new_study, fsl):
-    study = new_study(demo={"subjects": 1}, preprocess={"backend": "fsl"})
+    study = new_study(demo={"subjects": 1}, preprocess={"backend": "fsl", "smooth_mm": 6})
     study.snakemake(*PREPROCESSED)
     folder = study.results / "preprocess" / RUN
     names = ["desc-preproc_bold.nii.gz", "mask.nii.gz", "mean.nii.gz", "confounds.tsv", "summary.json"]
@@ -41,6 +44,9 @@ def test_backend_fsl_makes_the_files_that_native_makes(new_study, fsl):
     assert np.isfinite(inside).any()
     steps = read_json(folder / "summary.json")["steps"]
     assert "0.0-standin" in str(steps)
+    (smoothing,) = [step for step in steps if step["step"] == "smooth"]
+    assert (smoothing["method"], smoothing["fwhm_mm"]) == ("SUSAN", 6)
+    assert smoothing["brightness_threshold"] > 0
     assert list(folder.glob("*step.json")) == []
     assert [path.name for path in folder.glob("*_bold.nii.gz")] == [names[0]]
 
@@ -67,12 +73,26 @@ def short_dataset(tmp_path_factory):
     return folder
 
 
+@pytest.fixture
+def coefficients(tmp_path):
+    """A scanner's file, as the stand-in for gradunwarp reads it: a small stretch."""
+    (tmp_path / "coeff.grad").write_text("1.02")
+    return tmp_path / "coeff.grad"
+
+
 @pytest.mark.parametrize(
     "settings",
-    [{"registration": "affine"}, {"registration": "nonlinear", "fsl": {"bbr": True}}],
-    ids=["affine", "nonlinear"],
+    [
+        {"registration": "affine", "fsl": {"gradient_coefficients": "coeff.grad"}},
+        {"registration": "nonlinear", "fsl": {"bbr": True}},
+    ],
+    ids=["affine, gradients unwarped", "nonlinear"],
 )
-def test_registered_runs_are_resampled_once_to_the_template(new_study, fsl, short_dataset, settings):
+def test_registered_runs_are_resampled_once_to_the_template(
+    new_study, fsl, short_dataset, settings, coefficients
+):
+    if "gradient_coefficients" in settings["fsl"]:
+        settings = settings | {"fsl": {"gradient_coefficients": str(coefficients)}}
     study = new_study(
         {"results": "results"},
         input={"source": "bids", "path": str(short_dataset), "validation": 0},
@@ -91,13 +111,49 @@ def test_registered_runs_are_resampled_once_to_the_template(new_study, fsl, shor
     with Shard(study.results / f"signals/{RUN}.h5") as shard:
         assert shard.space == "MNI152NLin6Asym"
     assert [path.name for path in folder.glob("*_bold.nii.gz")] == ["desc-preproc_bold.nii.gz"]
+    steps = [step["step"] for step in read_json(folder / "summary.json")["steps"]]
+    assert (steps[0] == "gradient") == ("gradient_coefficients" in settings["fsl"])
+    fields = [*folder.glob("*warp*"), *folder.glob("epi2standard.nii.gz")]
+    assert fields == []  # they are large
 
 
-def test_native_with_a_deformation_ends_on_the_same_kind_of_grid(new_study, short_dataset):
+def test_without_a_t1w_image_the_mean_epi_itself_is_registered(new_study, fsl, short_dataset, tmp_path):
+    shutil.copytree(short_dataset, tmp_path / "data", ignore=shutil.ignore_patterns("anat"))
     study = new_study(
         {"results": "results"},
-        input={"source": "bids", "path": str(short_dataset), "validation": 0},
-        preprocess={"registration": "nonlinear", "template_mm": 8, "regress": "motion6"},
+        input={"source": "bids", "path": str(tmp_path / "data"), "validation": 0},
+        preprocess={"backend": "fsl", "registration": "affine"},
+    )
+    folder = study.results / "preprocess" / RUN
+    study.snakemake(f"results/preprocess/{RUN}/epi2standard.nii.gz")
+    matrix, field = np.loadtxt(folder / "epi2standard.mat"), nib.load(folder / "epi2standard.nii.gz")
+    assert matrix.shape == (4, 4) and np.linalg.det(matrix) > 0.5
+    assert field.shape == (*nib.load(fsl / "data/standard/MNI152_T1_2mm.nii.gz").shape, 3)
+    assert not (folder / "epi2t1w.mat").exists()
+
+
+@pytest.fixture
+def sliced_dataset(short_dataset, tmp_path):
+    """The same, with the times of its slices."""
+    shutil.copytree(short_dataset, tmp_path / "data")
+    sidecar, slices = sidecar_path(tmp_path / "data", "01"), nib.load(bold_path(short_dataset, "01")).shape[2]
+    described = read_json(sidecar)
+    times = np.arange(slices) * described["RepetitionTime"] / slices
+    sidecar.write_text(json.dumps(described | {"SliceTiming": times.tolist()}))
+    return tmp_path / "data"
+
+
+def test_native_with_a_deformation_ends_on_the_same_kind_of_grid(new_study, sliced_dataset):
+    study = new_study(
+        {"results": "results"},
+        input={"source": "bids", "path": str(sliced_dataset), "validation": 0},
+        preprocess={
+            "registration": "nonlinear",
+            "template_mm": 8,
+            "regress": "motion6",
+            "slice_timing": True,
+            "smooth_mm": 10,
+        },
     )
     study.snakemake(*PREPROCESSED)
     folder = study.results / "preprocess" / RUN
@@ -106,7 +162,9 @@ def test_native_with_a_deformation_ends_on_the_same_kind_of_grid(new_study, shor
     assert {image.shape[:3] for image in images} == {template.shape}
     summary = read_json(folder / "summary.json")
     steps = [step["step"] for step in summary["steps"]]
-    assert steps[:6] == ["motion", "mask", "bias", "register", "warp", "resample"]
+    assert steps[:7] == ["slicetiming", "motion", "mask", "bias", "register", "warp", "resample"]
+    assert steps[7:] == ["scale", "smooth", "regress", "tissue", "confounds"]
+    assert next(step for step in summary["steps"] if step["step"] == "smooth")["fwhm_mm"] == 10
     assert summary["space"] == "MNI152NLin2009aSym" and summary["mask_in_template_percent"] > 80
     with Shard(study.results / f"signals/{RUN}.h5") as shard:
         assert shard.space == "MNI152NLin2009aSym"

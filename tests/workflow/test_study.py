@@ -185,9 +185,18 @@ def spoilt(study, tmp_path_factory):
 
 def test_a_run_over_the_limits_has_no_part_in_the_study_if_so_set(study, new_study, spoilt):
     good = [read_json(path)["tsnr_median"] for path in study.results.glob("preprocess/*/summary.json")]
+    moves = [
+        read_tsv(path)["framewise_displacement"] for path in study.results.glob("preprocess/*/confounds.tsv")
+    ]
+    moved_mm = round(float(min(fd.quantile(0.97) for fd in moves)), 4)  # some volumes of every run
     settings = {
         "input": {"source": "bids", "path": str(spoilt), "validation": ["02"]},
-        "preprocess": {"limits": {"tsnr": min(good) / 2}, "exclude_over_limits": True},
+        "preprocess": {
+            "limits": {"tsnr": 0.7 * min(good)},
+            "exclude_over_limits": True,
+            "regress": "motion6",
+            "censor_fd_mm": moved_mm,
+        },
         "signals": {"length": "crop", "storage": "float16"},
         "train": {"mode": "single", "max_steps": 5},
         "encode": {"storage": "float16"},
@@ -207,6 +216,15 @@ def test_a_run_over_the_limits_has_no_part_in_the_study_if_so_set(study, new_stu
         "logs", "benchmarks", "preprocess", "report",
     }  # fmt: skip
     assert set(read_tsv(other.results / "compare/pcc.tsv")["run_id"]) == kept
+    for run_id in kept:  # volumes that moved are marked, left out of the fits, and counted
+        confounds = read_tsv(other.results / f"preprocess/{run_id}/confounds.tsv")
+        moved = confounds["framewise_displacement"] > moved_mm
+        assert 0 < moved.sum() < 100 and (confounds["censored"] == moved).all()
+        counted = [
+            read_json(other.results / f"{folder}/{run_id}/summary.json")["censored_volumes"]
+            for folder in ("preprocess", "glm")
+        ]
+        assert counted == [moved.sum()] * 2
     table = read_tsv(other.results / "preprocess/included.tsv").set_index("run_id")
     assert table["included"].to_dict() == {f"sub-0{n}_task-motor": int(n < 3) for n in (1, 2, 3)}
     index, page = ((other.results / f"report/{name}.html").read_text() for name in ("index", "03"))
@@ -443,7 +461,7 @@ def test_images_that_show_nothing_are_named_with_run_and_step(new_study):
     data = study.folder / "data"
     data.mkdir()
     (data / "dataset_description.json").write_text('{"Name": "small", "BIDSVersion": "1.8.0"}')
-    for label in ("still", "cut"):
+    for label in ("still", "cut", "noise"):  # a grid too small for a brain
         image(bold_path(data, label), 40)
     still, cut = bold_path(data, "still"), bold_path(data, "cut")
     spread = nib.load(still)
@@ -452,17 +470,19 @@ def test_images_that_show_nothing_are_named_with_run_and_step(new_study):
     done = study.snakemake("--keep-going", "preprocess", check=False)
     assert done.returncode != 0
     said = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("dca: ")]
-    assert len(said) == 2, done.stdout + done.stderr
-    for label, problem in (
-        ("still", "does not change over time"),
-        ("cut", "is truncated or damaged"),
+    assert len(said) == 3, done.stdout + done.stderr
+    for label, step, image_of, problem in (
+        ("still", "motion", "_bold", "does not change over time"),
+        ("cut", "motion", "_bold", "is truncated or damaged"),
+        ("noise", "mask", "/mean", "gives an empty brain mask"),
     ):
         name = f"sub-{label}_task-motor"
-        (line,) = [line for line in said if f"{name}_bold.nii.gz: {problem}" in line]
-        assert f"preprocess/{name}.motion.log" in line
-        log = (study.results / "logs" / "preprocess" / f"{name}.motion.log").read_text()
+        (line,) = [line for line in said if f"{name}{image_of}.nii.gz: {problem}" in line]
+        assert f"preprocess/{name}.{step}.log" in line
+        log = (study.results / "logs" / "preprocess" / f"{name}.{step}.log").read_text()
         assert "Traceback" in log and problem in log
-    assert list(study.results.glob("preprocess/*/*.nii.gz")) == []
+    assert {path.parent.name for path in study.results.glob("preprocess/*/*.nii.gz")} <= {name}
+    assert not (study.results / "preprocess" / name / "mask.nii.gz").exists()
 
 
 def test_a_results_folder_that_cannot_be_made_gets_one_clear_line(new_study):

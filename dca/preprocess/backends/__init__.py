@@ -37,6 +37,8 @@ class Backend:
     follows : frozenset of str
         Those of the settings in `OPTIONAL` that it can follow. If another one is asked for, the study ends
         before it starts; those that are on by default, or only give a size, go unrecorded then.
+    ignores : callable
+        From the settings to those of `follows` that have no effect with them, and go unrecorded.
     space : str or None
         The space of a run that was normalised; None if it never is.
     voxel_mm : callable
@@ -46,16 +48,21 @@ class Backend:
         the user's file: raises a DCAError if it cannot follow them.
     check_programs : callable
         The same with the settings, of programs that a conda environment may bring.
+    methods : str
+        What the report's methods section says of it; the text of ``native``, ``fsl`` and ``none`` follows
+        their settings and is in the report's templates.
     """
 
     steps: Callable[[Settings], list[str]]
     records: Callable[[Settings], list[str]]
     aligned: tuple[str, ...]
     follows: frozenset[str] = frozenset()
+    ignores: Callable[[Settings], frozenset[str]] = lambda _: frozenset()
     space: str | None = None
     voxel_mm: Callable[[Settings], int] = lambda _: 0
     check: Callable[[Settings, Anatomies, str], None] = lambda *_: None
     check_programs: Callable[[Settings], None] = lambda _: None
+    methods: str = ""
 
     def __post_init__(self) -> None:
         """Hold what it says together."""
@@ -85,8 +92,9 @@ def recorded(settings: Settings) -> dict[str, Any]:
         Section ``preprocess`` of the settings.
     """
     chosen = settings["backend"]
+    backend = load(chosen)
     unused = BESIDE | set(names()) - {chosen}  # with sections of other backends
-    unused |= OPTIONAL - load(chosen).follows
+    unused |= OPTIONAL - backend.follows | backend.ignores(settings)
     if settings["registration"] == "none":
         unused |= {"template_mm"}
     return {key: value for key, value in settings.items() if key not in unused}

@@ -58,6 +58,11 @@ def normalised(settings: Settings) -> bool:
     return settings["registration"] != "none"
 
 
+def ignored(settings: Settings) -> frozenset[str]:
+    """FEAT itself estimates no bias field."""
+    return frozenset({"bias_field"} if settings["fsl"]["mode"] == "feat" else ())
+
+
 def check_plan(settings: Settings, t1w: Anatomies, source: str) -> None:
     """Refuse settings that contradict each other or the study.
 
@@ -106,6 +111,7 @@ BACKEND = Backend(
     records,
     aligned=("resample", "motion", "feat"),
     follows=frozenset({"registration", "bias_field", "smooth_mm"}),
+    ignores=ignored,
     space=install.SPACE,
     voxel_mm=lambda _: install.VOXEL_MM,
     check=check_plan,

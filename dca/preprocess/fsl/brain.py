@@ -82,9 +82,14 @@ def anatomical_brain(t1w: str | Path, out_brain: str | Path) -> dict[str, Any]:
     """
     with Scratch("anatomy", out_brain) as scratch:
         source, brain = scratch.take(t1w, "t1w"), scratch.path("brain.nii.gz")
-        scratch.run(fsl.BET(in_file=source, out_file=brain, robust=True), brain)
+        scratch.run(anatomical_bet(source, brain), brain)
         scratch.give(brain, out_brain)
     return scratch.record("BET on the T1w image, -R", t1w=str(t1w))
+
+
+def anatomical_bet(source: Path, brain: Path) -> fsl.BET:
+    """BET of a T1w image, whose centre it estimates anew until it no longer moves."""
+    return fsl.BET(in_file=source, out_file=brain, robust=True)
 
 
 def bias_field(brain: str | Path, out_bias: str | Path) -> dict[str, Any]:

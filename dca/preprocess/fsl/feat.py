@@ -68,7 +68,7 @@ def run_feat(
         If FEAT fails or is missing.
     """
     image = open_bold(bold)
-    scan = scan_run(image)
+    scan = scan_run(image, "feat")
     with Scratch("feat", out_bold) as scratch:
         source = finite_run(scratch, bold, image, scan)
         folder = scratch.path("run.feat")
@@ -77,7 +77,7 @@ def run_feat(
         results = [folder / f"{name}.nii.gz" for name in ("filtered_func_data", "mask", "mean_func")]
         motion = folder / "mc" / "prefiltered_func_data_mcf.mat"
         try:
-            scratch.run(fsl.FEAT(fsf_file=scratch.path("design.fsf")), *results, motion)
+            scratch.run(feat(scratch.path("design.fsf")), *results, motion)
         except ToolError:
             # FEAT exits with 0 and tells its troubles to its report.
             for report in scratch.folder.glob("*.feat/report_log.html"):
@@ -101,6 +101,11 @@ def run_feat(
         fwhm_mm=smooth_mm,
     )
     return [record, {"step": "mask", "method": "FEAT's (BET)", "mask_voxels": int(inside.sum())}]
+
+
+def feat(design_file: Path) -> fsl.FEAT:
+    """FEAT as its design file says."""
+    return fsl.FEAT(fsf_file=design_file)
 
 
 def design(

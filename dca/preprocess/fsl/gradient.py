@@ -49,10 +49,10 @@ def unwarp_gradients(
     """
     image = open_bold(bold)
     with Scratch("gradient", out_bold) as scratch:
-        source = finite_run(scratch, bold, image, scan_run(image))
+        source = finite_run(scratch, bold, image, scan_run(image, "gradient"))
         first, warp = scratch.path("first.nii.gz"), scratch.path("warp.nii.gz")
         absolute, result = scratch.path("fullWarp_abs.nii.gz"), scratch.path("unwarped.nii.gz")
-        scratch.run(fsl.ExtractROI(in_file=source, roi_file=first, t_min=0, t_size=1), first)
+        scratch.run(first_volume(source, first), first)
         table = scratch.take(coefficients, "coefficients")
         scratch.run(gradient_unwarp(first, scratch.path("trilinear.nii.gz"), table, vendor), absolute)
         scratch.run(relative_warp(first, absolute, warp), warp)
@@ -62,6 +62,11 @@ def unwarp_gradients(
     return scratch.record(
         "gradient unwarping (gradunwarp), spline", coefficients=str(coefficients), vendor=vendor
     )
+
+
+def first_volume(run: Path, volume: Path) -> fsl.ExtractROI:
+    """``fslroi`` of the first volume of a run."""
+    return fsl.ExtractROI(in_file=run, roi_file=volume, t_min=0, t_size=1)
 
 
 def gradient_unwarp(source: Path, result: Path, coefficients: Path, vendor: str) -> CommandLine:

@@ -87,7 +87,7 @@ def needed(settings: Mapping[str, Any]) -> list[str]:
     """
     own = settings["fsl"]
     if own["mode"] == "feat":
-        return ["feat", "mcflirt", "bet", "fslmaths"]
+        return ["feat", "mcflirt", "bet", "fslmaths", *(["susan"] if settings["smooth_mm"] else [])]
     resampled = own["gradient_coefficients"] or settings["registration"] != "none"
     groups = {
         ("mcflirt", "bet", "fslmaths"): True,

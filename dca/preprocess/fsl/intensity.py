@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from dca.preprocess.fsl.brightness import brightness
 from dca.preprocess.fsl.finite import finite_volume
-from dca.preprocess.fsl.interfaces import Scratch, fsl
+from dca.preprocess.fsl.interfaces import Scratch, fsl, temporal_mean
 from dca.preprocess.highpass import sigma_volumes
-from dca.preprocess.scale import TARGET, grand_median
+from dca.preprocess.scale import TARGET
 
 
 def correct_bias(bold: str | Path, bias: str | Path, out: str | Path) -> dict[str, Any]:
@@ -48,7 +49,7 @@ def divide(source: Path, field: Path, result: Path) -> fsl.ImageMaths:
 def smooth(
     bold: str | Path, mask: str | Path, mean: str | Path, out: str | Path, *, fwhm_mm: float
 ) -> dict[str, Any]:
-    """Smooth within regions of like brightness: SUSAN, its threshold 75 % of the in-mask median.
+    """Smooth within regions of like brightness: SUSAN, its threshold 75 % of (median - 2nd percentile).
 
     Parameters
     ----------
@@ -72,7 +73,7 @@ def smooth(
     ToolError, DependencyError
         If SUSAN fails or is missing.
     """
-    threshold = 0.75 * grand_median(bold, mask)
+    threshold = brightness(bold, mask).susan_threshold
     with Scratch("smooth", out) as scratch:
         source, (guide, _) = scratch.take(bold, "run"), finite_volume(scratch, mean, "mean")
         result = scratch.path("smooth.nii.gz")
@@ -95,7 +96,7 @@ def susan(source: Path, guide: Path, result: Path, threshold: float, fwhm_mm: fl
 
 
 def scale(bold: str | Path, mask: str | Path, out: str | Path) -> dict[str, Any]:
-    """Bring the in-mask median over all volumes to 10,000: ``fslmaths <run> -mul <factor>``.
+    """Bring FEAT's in-mask median over all volumes to 10,000: ``fslmaths <run> -mul <factor>``.
 
     Parameters
     ----------
@@ -117,7 +118,7 @@ def scale(bold: str | Path, mask: str | Path, out: str | Path) -> dict[str, Any]
     ToolError, DependencyError
         If fslmaths fails or is missing.
     """
-    median = grand_median(bold, mask)
+    median = brightness(bold, mask).median
     with Scratch("scale", out) as scratch:
         result = scratch.path("scaled.nii.gz")
         scratch.run(multiply(scratch.take(bold, "run"), TARGET / median, result), result)
@@ -157,7 +158,7 @@ def highpass(bold: str | Path, out: str | Path, *, tr: float, highpass_s: float)
     with Scratch("highpass", out) as scratch:
         source, mean = scratch.take(bold, "run"), scratch.path("mean.nii.gz")
         result = scratch.path("filtered.nii.gz")
-        scratch.run(fsl.MeanImage(in_file=source, dimension="T", out_file=mean), mean)
+        scratch.run(temporal_mean(source, mean), mean)
         scratch.run(bandpass(source, sigma, mean, result), result)
         scratch.give(result, out)
     return scratch.record(

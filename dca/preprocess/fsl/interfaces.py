@@ -26,7 +26,7 @@ fsl.FSLCommand.set_default_output_type("NIFTI_GZ")
 
 logger = logging.getLogger(__name__)
 
-__all__ = ["CommandLine", "Scratch", "fsl"]
+__all__ = ["CommandLine", "Scratch", "fsl", "temporal_mean"]
 
 
 class Scratch:
@@ -133,3 +133,8 @@ class Scratch:
     def _whole(self, path: str | Path) -> bool:
         path = self.folder / path
         return path.is_dir() or (path.is_file() and path.stat().st_size > 0)
+
+
+def temporal_mean(run: Path, mean: Path) -> fsl.MeanImage:
+    """``fslmaths`` that takes the mean of a run over time."""
+    return fsl.MeanImage(in_file=run, dimension="T", out_file=mean)

@@ -14,7 +14,7 @@ from dca.files import write_tsv
 from dca.inputs.image import open_bold
 from dca.preprocess.fsl.finite import finite_run, write_mean
 from dca.preprocess.fsl.geometry import head_motion, read_matrix, write_matrices
-from dca.preprocess.fsl.interfaces import Scratch, fsl
+from dca.preprocess.fsl.interfaces import Scratch, fsl, temporal_mean
 from dca.preprocess.motion import DESCRIPTIONS
 from dca.preprocess.rigid import PARAMETERS, grid_centre, parameters_from_matrices
 from dca.preprocess.scan import is_alike, scan_run
@@ -65,7 +65,7 @@ def correct_motion(
         If MCFLIRT fails or is missing.
     """
     image = open_bold(bold)
-    scan = scan_run(image)
+    scan = scan_run(image, "motion")
     reference = image.shape[3] // 2
     if reference in scan.unusable:
         reference = scan.reference
@@ -75,7 +75,7 @@ def correct_motion(
         rms = [scratch.path(f"aligned.nii.gz_{kind}.rms") for kind in ("abs", "rel")]
         folder = scratch.path("aligned.nii.gz.mat")
         scratch.run(mcflirt(source, aligned, reference), aligned, folder, *rms)
-        scratch.run(fsl.MeanImage(in_file=aligned, dimension="T", out_file=mean), mean)
+        scratch.run(temporal_mean(aligned, mean), mean)
         matrices = np.stack([read_matrix(folder / f"MAT_{t:04d}") for t in range(image.shape[3])])
         displacement = {
             f"mcflirt_{name}_displacement_mm": float(np.loadtxt(path, ndmin=1).mean())

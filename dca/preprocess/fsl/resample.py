@@ -18,7 +18,7 @@ from dca.preprocess.fsl.finite import finite_run
 from dca.preprocess.fsl.geometry import read_matrices, write_matrix
 from dca.preprocess.fsl.gradient import apply_warp
 from dca.preprocess.fsl.install import SPACE, standard_image
-from dca.preprocess.fsl.interfaces import Scratch, fsl
+from dca.preprocess.fsl.interfaces import Scratch, fsl, temporal_mean
 from dca.preprocess.fsl.register import join_warps
 from dca.preprocess.scan import scan_run
 from dca.preprocess.series import SeriesWriter, save_volume, volumes
@@ -88,7 +88,7 @@ def resample(
             standard=scratch.take(standard_warp, "to_standard") if standard_warp else None,
             target=scratch.take(standard_image() if standard_warp else mean, "target"),
         )
-        scan = scan_run(image)
+        scan = scan_run(image, "resample")
         raw = finite_run(scratch, bold, image, scan)
         scratch.run(split(raw, scratch.path("raw")), scratch.path("raw0000.nii.gz"))
         transforms = read_matrices(matrices)
@@ -169,7 +169,7 @@ def _move_images(chain: _Chain, source: Moved, out: Moved, merged: Path) -> None
     mask, mean = scratch.path("mask_moved.nii.gz"), scratch.path("mean_moved.nii.gz")
     inside = scratch.take(source.mask, "mask")
     scratch.run(apply_warp(inside, chain.target, warp, mask, "nn"), mask)
-    scratch.run(fsl.MeanImage(in_file=merged, dimension="T", out_file=mean), mean)
+    scratch.run(temporal_mean(merged, mean), mean)
     image = nib.Nifti1Image.from_filename(mask)
     found = np.asarray(image.dataobj) > 0
     if not found.any():

@@ -4,6 +4,7 @@ import pytest
 
 from dca.config import load, merge
 from dca.errors import DCAError
+from dca.preprocess.backends import recorded
 from dca.preprocess.backends.fsl import check_plan, records, steps
 
 DEFAULTS = load()["preprocess"]
@@ -40,6 +41,12 @@ def test_records_are_those_of_all_steps_once():
     ]
     assert records(settings(bias_field=False)) == ["motion", "mask", "scale", "highpass"]
     assert records(settings(mode="feat")) == ["feat", "mask"]
+
+
+def test_a_bias_field_that_feat_does_not_estimate_is_not_recorded():
+    assert "bias_field" in recorded(settings(backend="fsl"))
+    alone = recorded(settings(backend="fsl", mode="feat"))
+    assert "bias_field" not in alone and {"smooth_mm", "highpass_s", "fsl"} <= set(alone)
 
 
 @pytest.mark.parametrize(

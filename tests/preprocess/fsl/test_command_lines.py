@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from dca.preprocess.fsl import brain, gradient, intensity, motion, register, resample
+from dca.preprocess.fsl import brain, feat, gradient, intensity, interfaces, motion, register, resample
 from dca.preprocess.fsl.interfaces import fsl
 
 A, B, C, OUT = (Path(f"{name}.nii.gz") for name in ("a", "b", "c", "out"))
@@ -31,12 +31,12 @@ LINES = {
         "mcflirt -in a.nii.gz -spline_final -out out.nii.gz -refvol 142 -mats -plots -rmsabs -rmsrel",
     ),
     "mean": (
-        lambda: fsl.MeanImage(in_file=A, dimension="T", out_file=OUT),
+        lambda: interfaces.temporal_mean(A, OUT),
         "fslmaths a.nii.gz -Tmean out.nii.gz",
     ),
     "bet of the EPI": (lambda: brain.bet(A, OUT), "bet a.nii.gz out.nii.gz -f 0.30 -m"),
     "bet of the T1w": (
-        lambda: fsl.BET(in_file=A, out_file=OUT, robust=True),
+        lambda: brain.anatomical_bet(A, OUT),
         "bet a.nii.gz out.nii.gz -R",
     ),
     "fast": (
@@ -94,7 +94,7 @@ LINES = {
     "split": (lambda: resample.split(A, Path("base")), "fslsplit a.nii.gz base -t"),
     "merge": (lambda: resample.merge([A, B], OUT), "fslmerge -t out.nii.gz a.nii.gz b.nii.gz"),
     "first volume": (
-        lambda: fsl.ExtractROI(in_file=A, roi_file=OUT, t_min=0, t_size=1),
+        lambda: gradient.first_volume(A, OUT),
         "fslroi a.nii.gz out.nii.gz 0 1",
     ),
     "gradient_unwarp": (
@@ -105,7 +105,7 @@ LINES = {
         lambda: gradient.relative_warp(A, B, OUT),
         "convertwarp --ref=a.nii.gz --abs --relout --warp1=b.nii.gz --out=out.nii.gz",
     ),
-    "feat": (lambda: fsl.FEAT(fsf_file=M), "feat m.mat"),
+    "feat": (lambda: feat.feat(M), "feat m.mat"),
 }
 
 

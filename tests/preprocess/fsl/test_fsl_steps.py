@@ -12,6 +12,7 @@ from dca.preprocess import highpass as native_highpass
 from dca.preprocess import scale as native_scale
 from dca.preprocess import smooth as native_smooth
 from dca.preprocess.fsl import brain, intensity
+from dca.preprocess.fsl.brightness import brightness
 from dca.preprocess.fsl.motion import correct_motion
 from dca.preprocess.rigid import PARAMETERS, grid_centre, matrices_from_parameters, rms_displacement
 
@@ -125,6 +126,24 @@ def test_smoothing_gets_natives_kernel_in_millimetres(still, brain_image, tmp_pa
     assert np.abs(ours - data(still)[inside]).max() > 10
 
 
+@pytest.mark.parametrize("filled", [False, True], ids=["a head in the air", "nothing but head"])
+def test_brightness_is_that_of_feats_rule(save, tmp_path, filled):
+    rng = np.random.default_rng(0)
+    run = rng.normal(100, 3, (10, 10, 10, 20)).astype(np.float32)
+    run[2, ..., :5] = 4  # in BET's mask, but dark at times
+    mask = np.ones((10, 10, 10), np.uint8)
+    if not filled:
+        mask[:2] = 0
+    found = brightness(save("bold.nii", run), save("mask.nii", mask))
+    masked = run * mask[..., None]
+    low, high = np.percentile(masked, [2, 98], method="lower")
+    assert (low == 0) == (not filled) and found.low == pytest.approx(low, abs=0.01)
+    never_dark = (masked.min(axis=3) >= low + 0.1 * (high - low)) & (mask > 0)
+    assert found.voxels == never_dark.sum() == (900 if filled else 700)
+    assert found.median == pytest.approx(np.median(run[never_dark]))
+    assert found.susan_threshold == pytest.approx(0.75 * (found.median - low), rel=1e-3)
+
+
 def test_demeaned_data_have_no_scale(save, brain_image, tmp_path):
     run = np.random.default_rng(0).normal(-5, 1, (*SHAPE, 4)).astype(np.float32)
     with pytest.raises(ImageError, match="no scale"):
@@ -166,5 +185,13 @@ def test_a_temporary_folder_with_a_space_is_refused(still, tmp_path, monkeypatch
 
 def test_an_empty_mask_is_refused(save, tmp_path):
     flat = save("mean.nii.gz", np.full(SHAPE, 3, np.float32))
-    with pytest.raises(ToolError, match="step mask"):
-        brain.epi_brain(flat, tmp_path / "mask.nii.gz", tmp_path / "brain.nii.gz")
+    with pytest.raises(ImageError, match=r"mean\.nii\.gz: gives an empty brain mask; check the image"):
+        brain.epi_brain(flat, tmp_path / "out" / "mask.nii.gz", tmp_path / "out" / "brain.nii.gz")
+    assert not list(tmp_path.glob("out/*"))
+
+
+def test_a_bias_field_of_nothing_is_refused(save, tmp_path):
+    empty = save("brain.nii.gz", np.zeros(SHAPE, np.float32))
+    with pytest.raises(ImageError, match=r"brain\.nii\.gz: gives a bias field that is nowhere positive"):
+        brain.bias_field(empty, tmp_path / "bias.nii.gz")
+    assert not (tmp_path / "bias.nii.gz").exists()

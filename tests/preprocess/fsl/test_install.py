@@ -1,6 +1,7 @@
 import pytest
+import yaml
 
-from dca.config import load, merge
+from dca.config import ROOT, load, merge
 from dca.errors import DependencyError
 from dca.preprocess.fsl import install
 
@@ -67,14 +68,41 @@ def test_version_is_that_of_the_release_or_of_the_packages(tmp_path, monkeypatch
         ({"registration": "affine"}, {"flirt", "convert_xfm", "convertwarp", "applywarp", "fslsplit"}),
         ({"registration": "nonlinear"}, {"fnirt"}),
         ({"gradient_coefficients": "x"}, {"gradient_unwarp.py", "fslroi", "fslmerge"}),
-        ({"mode": "feat"}, {"feat"}),
+        ({"mode": "feat"}, {"feat", "mcflirt", "bet", "fslmaths"}),
+        ({"mode": "feat", "smooth_mm": 5}, {"feat", "susan"}),
     ],
 )
 def test_only_what_the_settings_call_is_needed(changes, added):
     needed = install.needed(settings(**changes))
     assert added <= set(needed) and len(needed) == len(set(needed))
-    if changes == {"bias_field": False}:
+    if changes in ({"bias_field": False}, {"mode": "feat"}):
         assert set(needed) == added
+
+
+def test_the_conda_environment_has_every_program_that_may_be_needed():
+    bring = {  # packages of FSL's channel, and gradunwarp
+        "fsl-avwutils": {"fslmaths", "fslsplit", "fslmerge", "fslroi"},
+        "fsl-mcflirt": {"mcflirt"},
+        "fsl-bet2": {"bet"},
+        "fsl-fast4": {"fast"},
+        "fsl-susan": {"susan"},
+        "fsl-flirt": {"flirt", "convert_xfm", "epi_reg"},
+        "fsl-fnirt": {"fnirt"},
+        "fsl-fugue": {"convertwarp", "applywarp"},
+        "fsl-feat5": {"feat"},
+        "gradunwarp": {"gradient_unwarp.py"},
+    }
+    listed = yaml.safe_load((ROOT / "envs" / "fsl.yaml").read_text(encoding="utf-8"))["dependencies"]
+    (by_pip,) = [entry["pip"] for entry in listed if isinstance(entry, dict)]
+    names = {str(entry).split("=")[0] for entry in [*listed, *by_pip]}
+    there = set().union(*(programs for package, programs in bring.items() if package in names))
+    everything = settings(
+        smooth_mm=5, bias_field=True, registration="nonlinear", bbr=True, gradient_coefficients="x"
+    )
+    wanted = {*install.needed(everything), *install.needed(settings(mode="feat", smooth_mm=5))}
+    assert wanted <= there
+    assert set(install.PROGRAMS) <= wanted  # `dca doctor` asks for no others
+    assert {"fsl-base", "fsl-data_standard"} <= names
 
 
 def test_the_error_names_all_that_is_missing_and_the_ways_out(tmp_path, monkeypatch, no_fsl):

@@ -10,7 +10,12 @@ from dca.preprocess.link import link
 from dca.preprocess.mask import brain_mask
 from dca.preprocess.motion import DESCRIPTIONS, PARAMETERS
 
-BACKEND = Backend(steps=lambda _: ["motion"], records=lambda _: ["motion", "mask"], aligned=("motion",))
+BACKEND = Backend(
+    steps=lambda _: ["motion"],
+    records=lambda _: ["motion", "mask"],
+    aligned=("motion",),
+    methods="Heads were taken to lie still.",
+)
 
 
 def preprocess(source, bold, mask, mean, parameters, record, mask_record):
