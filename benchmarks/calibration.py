@@ -1,6 +1,6 @@
 """Are p-values right where there is no task? Model and group dictionaries know the task of other subjects.
 
-A small model and group dictionaries are trained on simulated runs with a task whose order is the same in all.
+Small models and group dictionaries are trained on simulated runs with a task whose order is the same in all.
 They are applied to runs without any task. These are tested (a) against an order drawn anew for each, (b)
 against the order of the training.
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
@@ -37,7 +38,7 @@ from dca.features import encode
 from dca.files import read_tsv, write_tsv
 from dca.glm.design import event_regressors
 from dca.preprocess.highpass import filter_columns
-from dca.signals import write_shard
+from dca.signals import write_shard, write_targets
 
 OUT = Path(__file__).parent / "results" / "calibration.tsv"
 VOXELS, VOLUMES, TR, HIGHPASS, NETWORKS, TRAINING = 400, 260, 1.0, 100, 15, 6
@@ -46,7 +47,8 @@ SETTINGS = Settings(atoms=60, normalise="unit", lam=0.15, batch_size=200, passes
 COLUMNS = {
     "run": "Simulated run without task",
     "setup": "raw, dca: dictionary of the run, features by the model; raw-group, dca-group: dictionary of "
-    "the runs with the task, time courses by regression",
+    "the runs with the task, time courses by regression; others, dca and others, dca-signal: features and "
+    "reconstructions by a model that was trained towards what the runs share (train.target: others)",
     "design": "a: order drawn for this run; b: order of the training",
     "p": "Of the event's best |PCC| among orders",
     "heldout_pcc": "Held-out correlation",
@@ -89,10 +91,8 @@ def simulate(rng: np.random.Generator, kernel: np.ndarray, events: pd.DataFrame 
 
 
 def train(folder: Path, kernel: np.ndarray, events: pd.DataFrame):
-    """Model and group dictionaries of the runs with the task."""
+    """Models, towards each series itself and towards what runs share, and group dictionaries of the task."""
     from dca.model import load_model
-    from dca.train import TrainSettings
-    from dca.train import train as train_model
 
     shards = []
     for number in range(TRAINING):
@@ -105,45 +105,66 @@ def train(folder: Path, kernel: np.ndarray, events: pd.DataFrame):
         write_shard(
             shards[-1], [rows[order]], length=VOLUMES, voxel=order, mean=ones, std=ones, attributes=attributes
         )
+    write_tsv(folder / "events.tsv", events, {})
+    write_targets(dict.fromkeys(shards, folder / "events.tsv"), {}, folder / "targets")
+    train_network(shards, folder / "train")
+    train_network(shards, folder / "others", [folder / "targets" / shard.name for shard in shards])
+    features = [folder / f"{number}_features.h5" for number in range(TRAINING)]
+    for shard, out in zip(shards, features, strict=True):
+        encode(shard, folder / "train/model", out, threads=1)
+    learn_group(shards, folder / "raw", setup="raw", settings=SETTINGS)
+    learn_group(features, folder / "dca", setup="dca", settings=SETTINGS, model_folder=folder / "train/model")
+    models = [load_model(folder / name / "model").model for name in ("train", "others")]
+    return models, [read_group(folder / "raw"), read_group(folder / "dca")]
+
+
+def train_network(shards: list[Path], folder: Path, targets: Sequence[Path] = ()) -> None:
+    """Train the small network."""
+    from dca.train import TrainSettings
+    from dca.train import train as train_model
+
     settings = {
         "mode": "single",
         "optimizer": "adam",
         "learning_rate": 0.002,
         "batch_size": 100,
         "epochs": 20,
+        "target": "others" if targets else "own",
     }
-    model = {"features": [8, 16, 16, 16], "filters": [9, 5, 5, 5], "hidden": 60, "switches": False}
-    section = load()["model"] | model
+    network = {"features": [8, 16, 16, 16], "filters": [9, 5, 5, 5], "hidden": 60, "switches": False}
+    section, settings = load()["model"] | network, load()["train"] | settings
     train_model(
-        shards,
-        [],
-        folder / "train",
-        section,
-        TrainSettings.from_config(load()["train"] | settings),
-        0,
-        threads=1,
+        shards, [], folder, section, TrainSettings.from_config(settings), 0, threads=1, targets=targets
     )
-    features = [folder / f"{number}_features.h5" for number in range(TRAINING)]
-    for shard, out in zip(shards, features, strict=True):
-        encode(shard, folder / "train/model", out, threads=1)
-    learn_group(shards, folder / "raw", setup="raw", settings=SETTINGS)
-    learn_group(features, folder / "dca", setup="dca", settings=SETTINGS, model_folder=folder / "train/model")
-    return load_model(folder / "train/model").model, read_group(folder / "raw"), read_group(folder / "dca")
 
 
-def decompositions(rows: np.ndarray, model, groups) -> dict[str, tuple]:
-    """Time courses (T, K) and coefficients (K, N) of every setup."""
+def of_features(rows: np.ndarray, model) -> tuple[np.ndarray, tuple]:
+    """Codes, float32 (N, hidden), and decoded time courses with coefficients of their dictionary."""
     from dca.model import decode_atoms
 
-    raw = fit(Columns(rows.copy(), "run", Path()), SETTINGS).atoms
     codes = np.concatenate([model.encode(rows[i : i + 100]).numpy() for i in range(0, VOXELS, 100)])
     columns = Columns(codes.copy(), "run", Path())
     mean = remove_mean_column(columns)
     fitted = fit(columns, SETTINGS)
     decoded = decode_atoms(model, fitted.atoms.dictionary, fitted.report["typical_norm"], mean)
+    return codes, (time_courses(decoded), fitted.atoms.coefficients)
+
+
+def of_series(rows: np.ndarray) -> tuple:
+    """Time courses and coefficients of a dictionary of series."""
+    atoms = fit(Columns(rows.copy(), "run", Path()), SETTINGS).atoms
+    return time_courses(atoms.dictionary), atoms.coefficients
+
+
+def decompositions(rows: np.ndarray, models, groups) -> dict[str, tuple]:
+    """Time courses (T, K) and coefficients (K, N) of every setup."""
+    own, others = models
+    codes, dca = of_features(rows, own)
     found = {
-        "raw": (time_courses(raw.dictionary), raw.coefficients),
-        "dca": (time_courses(decoded), fitted.atoms.coefficients),
+        "raw": of_series(rows),
+        "dca": dca,
+        "others, dca": of_features(rows, others)[1],
+        "others, dca-signal": of_series(others.predict_on_batch(rows)),
     }
     for group, matrix in zip(groups, (rows.copy(), codes), strict=True):
         columns = Columns(matrix, "run", Path())
@@ -173,11 +194,11 @@ def add(runs: int, out: Path) -> None:
     options = {"hrf": "spm", "highpass_s": HIGHPASS, "count": SURROGATES}
     table = read_tsv(out) if out.is_file() else pd.DataFrame(columns=list(COLUMNS))
     with tempfile.TemporaryDirectory() as folder:
-        model, *groups = train(Path(folder), kernel, shared)
+        models, groups = train(Path(folder), kernel, shared)
         for run in range(int(table["run"].max()) + 1 if len(table) else 0, runs):
             rng = np.random.default_rng([2, run])
             rows = simulate(rng, kernel, None)
-            found = decompositions(rows, model, groups)
+            found = decompositions(rows, models, groups)
             sums = VoxelSums(
                 Rows(rows), {name: codes for name, (_, codes) in found.items()}, np.arange(VOLUMES)
             )
@@ -199,7 +220,7 @@ def summarise(out: Path) -> None:
         )
         uniform = kstest(part["p"], "uniform").pvalue
         print(
-            f"({design}) {setup:10} n {len(part)}  KS {uniform:.3f}  {shares}  "
+            f"({design}) {setup:18} n {len(part)}  KS {uniform:.3f}  {shares}  "
             f"heldout_pcc {part['heldout_pcc'].mean():+.3f}"
         )
 
