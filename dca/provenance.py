@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -36,6 +37,7 @@ PACKAGES = {
     "jinja2": ("Jinja2",),
 }
 GIT_TIMEOUT_S = 10
+LOGIN = re.compile(r"//[^/@\s]+@")  # user and password in an address
 COMMANDS = "logs/commands.json"  # below the results
 MOST_COMMANDS = 100
 SECRET = (
@@ -137,10 +139,13 @@ def record_command(results: str | Path, arguments: Sequence[str]) -> None:
 
 
 def _without_secrets(arguments: Sequence[str]) -> list[str]:
+    """Leave out all values of options that look like secrets, and users and passwords in addresses."""
     shown, hide = [], False
     for argument in arguments:
         name, equals, _ = argument.partition("=")
-        secret = name.startswith("--") and any(word in name.lower() for word in SECRET)
-        shown.append("***" if hide else f"{name}=***" if secret and equals else argument)
-        hide = secret and not equals
-    return shown
+        if argument.startswith("-"):
+            hide = name.startswith("--") and any(word in name.lower() for word in SECRET)
+            shown.append(f"{name}=***" if hide and equals else argument)
+        else:
+            shown.append("***" if hide else argument)
+    return [LOGIN.sub("//***@", argument) for argument in shown]

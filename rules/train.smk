@@ -1,21 +1,4 @@
 # One model from all training runs.
-from dca.train.shared import check_shared
-
-# What a series is to become: itself, or what other runs have at its voxel.
-SHARED_TARGET = MODEL_TARGET == "others" and not GIVEN
-
-if SHARED_TARGET and workflow.is_main_process:
-    try:
-        check_shared({run.run_id: space_of(run) for run in runs}, [run.run_id for run in runs if run.events])
-    except DCAError as error:
-        raise WorkflowError(str(error)) from None
-
-
-def kept_events(split):
-    """The events of all runs that stay in the study on one side of the split, as an input function."""
-    return lambda wildcards: [given_file(run.events_file) for run in kept_runs() if run.split == split]
-
-
 # Where it runs, and how often it saves, makes no other model of it.
 TRAINED_BY = {
     key: value
@@ -42,8 +25,11 @@ if SHARED_TARGET:
             "../envs/dca.yaml"
         threads: 1
         resources:
-            mem_mb=mem_mb(800, 8),
-            runtime=runtime(20, 240),
+            # The sums over a design and over a subject, each of a run's size, whatever the number of runs.
+            mem_mb=mem_mb(3000),
+            runtime=runtime(20, 2),
+        params:
+            storage=config["signals"]["storage"],
         script:
             "../workflow/scripts/share_targets.py"
 

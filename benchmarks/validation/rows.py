@@ -12,7 +12,7 @@ from . import tables
 from .locks import locked
 from .real import SCENARIO, RealRun
 from .score import score
-from .setups import MODELS, SETUPS, VARIANTS, Setup, decompose
+from .setups import MODELS, SETUPS, VARIANTS, Setup, decompose, needs_others
 from .study import Key, Model, Size, Study
 
 
@@ -52,14 +52,17 @@ def add_missing(
     for key in keys:
         if time.monotonic() > until:
             return
-        if not tables.missing(tables.read(out), key, names):
+        possible = [
+            name for name in names if key.scenario != SCENARIO or not needs_others(setups[name], models)
+        ]
+        if not tables.missing(tables.read(out), key, possible):
             continue
         with locked(work / f".{key.name}.lock", wait=False) as ours:
             if not ours:
                 print(f"{key.name}: passed over, another process is at it", flush=True)
                 continue
             # Read anew: another process may just have ended.
-            wanted = tables.missing(tables.read(out), key, names)
+            wanted = tables.missing(tables.read(out), key, possible)
             kind = RealRun if key.scenario == SCENARIO else Study
             study = kind(key, size, work, revision) if wanted else None
             for name in wanted:

@@ -122,6 +122,12 @@ VARIANTS: Mapping[str, Setup] = {
 }
 
 
+def needs_others(setup: Setup, models: Mapping[str, Model] = MODELS) -> bool:
+    """Whether a setup takes several subjects: a single run, as the real one, has none."""
+    model = models[setup.model].train if setup.model else {}
+    return setup.columns == "others" or model.get("target") == "others"
+
+
 def decompose(study: Study, setup: Setup, models: Mapping[str, Model] = MODELS) -> list[Decomposition]:
     """Decompose every run of a study, in order of its subjects."""
     if setup.columns in ("canica", "dictlearning"):

@@ -8,6 +8,7 @@ from typing import Any
 
 from dca.cli.options import command, settings
 from dca.config import detrends
+from dca.errors import ConfigError
 
 Arguments = argparse.Namespace
 TR_HELP = "repetition time in s (from the JSON beside the image, or its header)"
@@ -186,6 +187,9 @@ def _train(arguments: Arguments) -> None:
     from dca.train import TrainSettings, train
 
     config = settings(arguments)
+    if config["train"]["target"] == "others":
+        problem = "is `others`, which takes all runs with their events"
+        raise ConfigError("train.target", problem, "train by `snakemake train`, or set it to own")
     train(
         arguments.shards,
         arguments.validation,
@@ -279,6 +283,7 @@ def _compare(arguments: Arguments) -> None:
         surrogates=config["compare"]["surrogates"],
         seed=config["seed"],
         atoms=arguments.atoms,
+        shared=config["train"]["target"] == "others",
     )
 
 

@@ -97,7 +97,7 @@ def scan_run(image: nib.Nifti1Image, step: str) -> Scan:
     if nonfinite.all():
         raise ImageError(path, "has a non-finite value at every voxel", "remove or mend the broken volumes")
     if unusable:
-        logger.warning("%s, step %s: %s", path, step, unregistered(unusable))
+        logger.info("%s, step %s: %s", path, step, unregistered(unusable))
     if not candidates and spare is not None:
         candidates[spare[0]] = spare[1]
     reference = _nearest_to_median(candidates)

@@ -186,10 +186,14 @@ def _source(run: RunResults, name: str, column: str) -> str:
 
 
 def _matters(run: RunResults, event: str, column: str) -> bool:
-    """Whether a map is worth a viewer: the GLM's, and those of atoms with a p of at most `ALPHA`."""
+    """Whether a map is worth a viewer: the GLM's, and those of atoms with a p of at most `ALPHA`.
+
+    Of atoms that were learnt with the design it is the p of their maps that counts.
+    """
     if column == "GLM":
         return True
-    return any(row["setup"] == column and float(row["p"]) <= ALPHA for row in _numbers(run, event))
+    rows = [row for row in _numbers(run, event) if row["setup"] == column]
+    return any(float(row["others_r_p" if row["learnt_with"] == "design" else "p"]) <= ALPHA for row in rows)
 
 
 def _courses(run: RunResults, event: str, chosen: dict[str, Chosen | None], gallery: Gallery) -> Shown | None:

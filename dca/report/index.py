@@ -150,9 +150,10 @@ def _excess(pcc: pd.DataFrame | None, group: pd.DataFrame | None, gallery: Galle
 
 
 def _differences(group: pd.DataFrame | None) -> pd.DataFrame:
-    """Rows of the group table for all subjects: dca less raw in the excess over the null."""
+    """Rows of the group table for all subjects: dca less raw in the excess over the null, where it counts."""
     columns = ["event", "difference", "ci_low", "ci_high"]
-    if group is None:
+    if group is None or group.empty:
         return pd.DataFrame(columns=columns)
+    group = group[~verdicts.is_void(group)]
     wanted = {"split": "all", "measure": "pcc_excess", "setup": "dca", "reference": "raw"}
     return group.loc[(group[list(wanted)] == pd.Series(wanted)).all(axis=1), columns]

@@ -68,9 +68,22 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     templates.filters.update(
-        number=number, fixed=fixed, yaml=to_yaml, anchor=anchor, page=page_name, facts=facts, sources=sources
+        number=number,
+        fixed=fixed,
+        yaml=to_yaml,
+        anchor=anchor,
+        page=page_name,
+        facts=facts,
+        sources=sources,
+        revision=short_revision,
     )
     return templates
+
+
+def short_revision(revision: str | None) -> str:
+    """Enough of a commit's name to tell it, and what is said behind it of files that were changed."""
+    commit, *rest = (revision or "").split("-", 1)
+    return "-".join([commit[:12], *rest])
 
 
 def number(value: Any, digits: int = 3) -> str:

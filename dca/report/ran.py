@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from dca.decompose.settings import setups
@@ -15,6 +14,7 @@ from dca.model.card import read_card
 from dca.preprocess import backends
 from dca.preprocess.limits import reasons_to_exclude
 from dca.report.results import RunResults
+from dca.report.verdicts import is_void
 
 SIX = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 
@@ -55,11 +55,15 @@ def what_ran(config: Mapping[str, Any], runs: Sequence[RunResults]) -> dict[str,
         "detrended": sum(run.signals is not None and run.signals["detrended"] for run in kept),
         "card": Record((_card(elsewhere) if elsewhere else _first(kept, "train/model/card.json")) or {}),
         "training": Record({} if elsewhere else _first(kept, "train/summary.json") or {}),
-        "encoded": sum((run.folder.root / "features" / f"{run.run_id}.h5").exists() for run in kept),
+        "encoded": sum(_encoded(run) for run in kept),
         "dictionaries": _dictionaries(config, kept),
         "glm": _models([run.summary("glm") for run in kept if run.events]),
         "comparison": _comparison(kept),
     }
+
+
+def _encoded(run: RunResults) -> bool:
+    return run.folder.record(f"features/{run.run_id}_reconstruction.json") is not None
 
 
 def _reasons(run: RunResults, config: Mapping[str, Any]) -> list[str]:
@@ -80,16 +84,19 @@ def _first(runs: Sequence[RunResults], path: str) -> dict[str, Any] | None:
 
 
 def _preprocessing(runs: Sequence[RunResults]) -> dict[str, Any] | None:
-    """Backend, number of runs, and each step's first record with the number of runs that have it."""
+    """Backend, number of runs, and each step's first record with all methods and the number of its runs."""
     summaries = [found for run in runs if (found := run.summary("preprocess"))]
     if not summaries:
         return None
-    steps: dict[str, dict[str, Any]] = {}
+    records: dict[str, list[Mapping[str, Any]]] = {}
     for summary in summaries:
         for record in summary.get("steps") or []:
             if isinstance(record, Mapping) and "step" in record:
-                known = steps.setdefault(str(record["step"]), {**record, "runs": 0})
-                known["runs"] += 1
+                records.setdefault(str(record["step"]), []).append(record)
+    steps = {
+        step: {**own[0], "method": _several(record.get("method") for record in own), "runs": len(own)}
+        for step, own in records.items()
+    }
     censored = sum(int(summary.get("censored_volumes") or 0) for summary in summaries)
     name = summaries[0].get("backend")
     return {
@@ -99,7 +106,7 @@ def _preprocessing(runs: Sequence[RunResults]) -> dict[str, Any] | None:
         "steps": Record(steps),
         "censored": censored,
         "versions": {
-            program: _several(record.get(program) for record in steps.values())
+            program: _several(record.get(program) for own in records.values() for record in own)
             for program in ("niimath", "simpleitk", "nilearn", "fsl")
         },
     }
@@ -129,11 +136,10 @@ def _models(summaries: Iterable[dict[str, Any] | None]) -> dict[str, Any] | None
     if not found:
         return None
     confounds = {tuple(summary.get("confounds") or ()) for summary in found}
-    most = max(confounds, key=len)
     return {
         "runs": len(found),
         "nilearn": _several((s.get("versions") or {}).get("nilearn") for s in found),
-        "six": set(most) == set(SIX),
+        "six": all(set(names) == set(SIX) for names in confounds),
         "confounds": _several(len(names) for names in confounds),
         **{name: _several(s.get(name) for s in found) for name in ("hrf", "noise", "drift", "highpass_s")},
     }
@@ -145,7 +151,9 @@ def _comparison(runs: Sequence[RunResults]) -> dict[str, Any] | None:
         return None
     rows = pd.concat(tables, ignore_index=True)
     group = runs[0].folder.table("compare/group.tsv", dtype={"event": str})
-    intervals = [] if group is None else group.loc[np.isfinite(group["ci_low"]), "n"].tolist()
+    judged = None if group is None or group.empty else group[~is_void(group) & group["ci_low"].notna()]
+    intervals = [] if judged is None else judged.loc[judged["measure"] == "pcc_excess", "n"].tolist()
+    of_maps = [] if judged is None else judged.loc[judged["measure"] == "others_r_excess", "n"].tolist()
     return {
         "runs": len(tables),
         "surrogates": int(rows["surrogates"].max()),
@@ -153,6 +161,8 @@ def _comparison(runs: Sequence[RunResults]) -> dict[str, Any] | None:
         "corrected": "p_corrected" in rows and bool(rows["p_corrected"].notna().any()),
         "heldout": "heldout_pcc" in rows and bool(rows["heldout_pcc"].notna().any()),
         "paired": int(max(intervals)) if intervals else 0,
+        "led": sorted(rows.loc[rows["learnt_with"] == "design", "setup"].unique()),
+        "paired_maps": int(max(of_maps)) if of_maps else 0,
     }
 
 

@@ -149,6 +149,7 @@ def _results(run: RunResults, config: Mapping[str, Any], gallery: Gallery) -> di
         "contrasts": contrast_maps(run, contrasts, gallery),
         "contrasts_set": bool(contrasts),
         "comparison": _comparison(run),
+        "led": _led(run),
         "decompositions": {setup: run.summary(f"decompose/{setup}") for setup in setups},
         "components": _components(run, setups, gallery),
     }
@@ -159,6 +160,14 @@ def _comparison(run: RunResults) -> list[dict[str, Any]] | None:
         return None
     table = run.comparison.assign(excess=run.comparison["pcc"] - run.comparison["null_mean"])
     return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+
+
+def _led(run: RunResults) -> list[str]:
+    """Setups that follow the design as their model was trained with it; not those of a group dictionary."""
+    if run.comparison is None:
+        return []
+    led = run.comparison.loc[run.comparison["learnt_with"] == "design", "setup"].unique()
+    return sorted(setup for setup in led if not setup.endswith("-group"))
 
 
 def _components(run: RunResults, setups: Sequence[str], gallery: Gallery) -> dict[str, Data]:

@@ -196,7 +196,7 @@ def group_row(group: pd.DataFrame | None) -> pd.Series | None:
     if group is None or group.empty:
         return None
     dca = group[(group["event"] == OVERALL) & (group["setup"] == "dca")]
-    overall = dca[(dca["measure"] == "pcc_excess") & ~_is_void(dca)]
+    overall = dca[(dca["measure"] == "pcc_excess") & ~is_void(dca)]
     if overall.empty:
         overall = dca[dca["measure"] == "others_r_excess"]
     held_out = overall[(overall["split"] == "validation") & (overall["n"] >= ENOUGH_SUBJECTS)]
@@ -204,7 +204,8 @@ def group_row(group: pd.DataFrame | None) -> pd.Series | None:
     return chosen.iloc[0] if len(chosen) else None
 
 
-def _is_void(group: pd.DataFrame) -> pd.Series:
+def is_void(group: pd.DataFrame) -> pd.Series:
+    """Tell rows of group.tsv that say nothing, as what they compare was learnt with the design."""
     return group["status"].astype(str).str.startswith("void")
 
 

@@ -17,7 +17,7 @@ from dca.train.ahead import read_ahead
 from dca.train.pairs import Pairs, Rows
 
 INTERLEAVE = 8  # shards that a batch draws from at least, where there are that many
-READ_BYTES = 2**20  # of one read; with at most 15 shards open, buffers stay under 16 MB
+READ_BYTES = 2**20  # of one read; with at most 15 shards open, buffers stay under 16 MB (32 with targets)
 
 
 class RowRange(NamedTuple):

@@ -52,7 +52,7 @@ def train(
         Cores for all processes together; all there are by default.
     targets : sequence of path, optional
         For ``train.target: others``: the shard of targets of every training and validation shard, in this
-        order, from `dca.signals.write_target`.
+        order, from `dca.signals.write_targets`.
     model_extra : mapping, optional
         Written into the model's card under ``config``.
     attempt : int, optional

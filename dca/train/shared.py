@@ -23,12 +23,16 @@ def check_shared(spaces: Mapping[str, str | None], with_events: Collection[str])
     Raises
     ------
     ConfigError
-        If a run is not in the space of a template, or all are at rest.
+        If a run is not in the space of a template, they are in several, or one is at rest.
     """
     apart = [run_id for run_id, space in spaces.items() if not is_common(space)]
     if apart:
         problem = f"is `others`, but voxels of {apart[0]} lie in no space that runs have in common"
         raise ConfigError("train.target", problem, f"set preprocess.registration, or {_REMEDY}")
+    several = sorted(set(map(str, spaces.values())))
+    if len(several) > 1:
+        problem = f"is `others`, but runs are in several spaces ({', '.join(several)})"
+        raise ConfigError("train.target", problem, f"choose one (input.derivatives), or {_REMEDY}")
     rest = [run_id for run_id in spaces if run_id not in with_events]
     if rest:
         problem = f"is `others`, but {rest[0]} has no events that others could share"

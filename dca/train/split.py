@@ -24,6 +24,7 @@ HELD_OUT = 0.1  # fraction of runs or rows, where no subjects are
 VALIDATION_ROWS = 8192  # enough for a standard error of the mean loss near 1 %
 TR_TOLERANCE = 0.01  # relative
 _IDENTITY = ("run_id", "source_sha256", "mask_sha256", "preprocessing", "seed")
+_HASHED = (*_IDENTITY, "length", "tr", "detrended", "averaged")
 
 HeldOut = Literal["subjects", "runs", "rows", "nothing"]
 
@@ -134,6 +135,9 @@ class TrainingData:
 def _describe(path: Path, target: Path | None) -> dict[str, Any]:
     with Shard(path) as shard:
         identity = {name: shard.attributes[name] for name in _IDENTITY}
+        # Only where it is so: without, the identity of data from before stays what it was.
+        identity |= {"detrended": True} if shard.detrended else {}
+        identity |= {"averaged": _averaged(target)} if target else {}
         identity["preprocessing"] = json.dumps(identity["preprocessing"], sort_keys=True)
         return {
             **identity,
@@ -144,6 +148,12 @@ def _describe(path: Path, target: Path | None) -> dict[str, Any]:
             "tr": shard.tr,
             "subject": shard.subject,
         }
+
+
+def _averaged(target: Path) -> str:
+    """What the targets are the mean of."""
+    with Shard(target) as shard:
+        return str(shard.attributes["source_sha256"])
 
 
 def _check_alike(entries: list[dict[str, Any]]) -> None:
@@ -209,11 +219,9 @@ def _sample(judged: list[RowRange]) -> list[RowRange]:
 
 def _hash(entries: list[dict[str, Any]], learned: list[RowRange]) -> str:
     ranges = {own.path: (own.start, own.stop) for own in learned}
-    record: list[Any] = [
-        {**{name: entry[name] for name in (*_IDENTITY, "length", "tr")}, "range": ranges.get(entry["path"])}
+    record = [
+        {**{name: entry[name] for name in _HASHED if name in entry}, "range": ranges.get(entry["path"])}
         for entry in entries
     ]
-    if learned[0].target:
-        record.append("targets")  # which follow from the runs
     text = json.dumps(record, sort_keys=True, default=lambda value: np.asarray(value).tolist())
     return hashlib.sha256(text.encode()).hexdigest()

@@ -2,6 +2,7 @@
 from snakemake.settings.types import DeploymentMethod
 
 from dca.preprocess import anatomy, regress, slice_timing
+from dca.train.shared import check_shared
 
 NORMALISED = config["preprocess"]["registration"] != "none"
 SLICE_TIMING = config["preprocess"]["slice_timing"]
@@ -42,3 +43,11 @@ def run_space(wildcards):
 def space_of(run):
     """The space that a run is in when it is preprocessed, where it is known."""
     return PLAN.space if NORMALISED else run.space
+
+
+# Only where runs lie on one another has one a target in the others.
+if SHARED_TARGET and workflow.is_main_process:
+    try:
+        check_shared({run.run_id: space_of(run) for run in runs}, [run.run_id for run in runs if run.events])
+    except DCAError as error:
+        raise WorkflowError(str(error)) from None

@@ -177,6 +177,11 @@ def glm_maps(names):
     )
 
 
+def kept_events(split):
+    """The events of all runs that stay in the study on one side of the split, as an input function."""
+    return lambda wildcards: [given_file(run.events_file) for run in kept_runs() if run.split == split]
+
+
 def z_maps(wildcards):
     """The z maps of all events, of all runs that stay in the study."""
     return [result(f"glm/{run.run_id}/{event}_z.nii.gz") for run in kept_runs() for event in run.events]
@@ -320,4 +325,14 @@ def index_report_input(wildcards):
     common = any(is_common(space_of(run)) for run in kept_task_runs())
     sums = [result("compare/z_sums.h5")] if common else []
     summaries = per_run("preprocess/{run_id}/summary.json")
-    return [*model_files(), *compare_files(), *sums, *summaries, *signals]
+    return [*model_files(), *compare_files(), *sums, *summaries, *signals, *ran_files()]
+
+
+def ran_files():
+    """What the methods text tells of the runs that stay: what was encoded, decomposed, fitted and compared."""
+    names = [f"decompose/{setup}/{run.run_id}/summary.json" for setup in SETUPS for run in kept_runs()]
+    if {"dca", "dca-group"} & set(SETUPS):
+        names += [f"features/{run.run_id}_reconstruction.json" for run in kept_runs()]
+    for run in kept_task_runs():
+        names += [f"glm/{run.run_id}/summary.json", f"compare/runs/{run.run_id}.tsv"]
+    return [result(name) for name in names]

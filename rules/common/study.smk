@@ -58,6 +58,9 @@ try:
 except DCAError as error:
     raise WorkflowError(str(error)) from None
 
+# Whether there is a training, and a series is to become what other subjects have at its voxel.
+SHARED_TARGET = MODEL_TARGET == "others" and not GIVEN
+
 # For envs/*.post-deploy.sh.
 os.environ.update(DCA_CLONE=str(settings.ROOT))
 

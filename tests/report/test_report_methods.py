@@ -59,7 +59,8 @@ def test_of_a_whole_study_every_stage_is_told_by_its_records(sketched) -> None:
         "No spatial smoothing",
         "TensorFlow 2.21",
         "Keras 3.15",
-        "on 900 series of 2 runs, with 1 subject held out from training, for 200 updates of 9 series",
+        "on 900 series of 2 runs, with 1 subject held out from training, for 200 updates, in batches of 9 "
+        "series for each worker",
         "with 2 workers and 1 parameter server",
         "Adagrad",
         "3 runs were encoded",
@@ -220,14 +221,22 @@ def test_the_text_is_on_the_page_and_says_no_more_than_the_settings_asked(sketch
 def test_commands_versions_revision_and_seed_are_on_the_pages(sketched) -> None:
     page = sketched.write("03").read_text(encoding="utf-8")
     assert "Commands: not recorded." in page
-    again, secret = ["/usr/bin/snakemake", "-c2"], ["--storage-s3-secret-key", "hushed", "--x-token=hushed"]
+    again = ["/usr/bin/snakemake", "-c2"]
+    secret = [
+        "--storage-s3-secret-key",
+        "hushed",
+        "a::hushed",
+        "--x-token=hushed",
+        "-n",
+        "s3://me:hushed@x/y",
+    ]
     for arguments in (again, ["snakemake", "-c4", *secret], again):
         record_command(sketched.results, arguments)
     for name in ("index", "03"):
         page = html.unescape(sketched.write(name).read_text(encoding="utf-8"))
         shown = page.split('aria-label="Commands">')[1].split("</pre>")[0].strip().splitlines()
         assert [line.split("  #")[0] for line in shown] == [
-            "snakemake -c4 --storage-s3-secret-key '***' '--x-token=***'",
+            "snakemake -c4 --storage-s3-secret-key '***' '***' '--x-token=***' -n 's3://***@x/y'",
             "snakemake -c2",
         ]
         assert "hushed" not in page

@@ -18,6 +18,7 @@ from PIL import Image
 from scipy import sparse
 
 from dca import config as settings
+from dca.compare.group import gather
 from dca.errors import OutputError
 from dca.files import read_json, read_tsv, write_json, write_tsv
 from dca.report import write_subject
@@ -232,6 +233,37 @@ def test_rows_as_dicts_with_joined_events_give_the_same_page(sketched, tmp_path)
 def test_resting_state_is_said(pages) -> None:
     text = Parsed(pages["03"]).text
     assert "Resting state" in text and "no events" in text
+
+
+def test_what_was_learnt_with_the_design_is_not_judged_by_its_courses(sketched) -> None:
+    before = Parsed(sketched.write("01")).text + Parsed(sketched.write("index")).text
+    assert "p against other runs" not in before and "trained towards what" not in before
+    tables = sorted((sketched.results / "compare" / "runs").glob("*.tsv"))
+    for path in tables:
+        table = read_tsv(path)
+        led = table["setup"].eq("dca")
+        table.loc[led, ["learnt_with", "others_r", "others_r_null", "others_r_p"]] = [
+            "design",
+            0.5,
+            0.1,
+            0.02,
+        ]
+        write_tsv(path, table, {})
+    gather(tables, sketched.results / "compare" / "pcc.tsv", sketched.results / "compare" / "group.tsv")
+    page, index = Parsed(sketched.write("01")).text, Parsed(sketched.write("index")).text
+    assert "dca: p against other runs = 0.02" in page and "raw: p = " in page
+    assert "Of dca p counts only if runs have different orders" in page
+    assert "What was learnt with the design (dca) was judged by its maps" in index
+    assert "likeness to other runs" in index
+
+
+def test_a_study_of_one_setup_has_nothing_to_be_compared(sketched) -> None:
+    tables = sorted((sketched.results / "compare" / "runs").glob("*.tsv"))
+    for path in tables:
+        table = read_tsv(path)
+        write_tsv(path, table[table["setup"] == "raw"], {})
+    gather(tables, sketched.results / "compare" / "pcc.tsv", sketched.results / "compare" / "group.tsv")
+    assert "Not run" in Parsed(sketched.write("index")).text
 
 
 @pytest.mark.parametrize(

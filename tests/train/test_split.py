@@ -30,6 +30,9 @@ def test_targets_go_with_their_rows(make_shard, tmp_path):
     plain = TrainingData.from_shards(shards[:2], shards[2:])
     assert (data.targets, plain.targets) == (True, False)
     assert data.hash != plain.hash
+    make_shard("a", seed=1).rename(targets[0])
+    make_shard("a")
+    assert TrainingData.from_shards(shards[:2], shards[2:], targets).hash != data.hash
     cut = TrainingData.from_shards(shards, (), targets)
     assert [own.target for own in cut.validation] == targets
 
