@@ -39,6 +39,27 @@ const tell = () => {
   const value = Number.isNaN(voxelValue) ? "no value" : `value ${voxelValue.toFixed(2)}`;
   document.getElementById("place").textContent = `${place} mm: ${value}`.replaceAll("-", "−");
 };
+// The place to begin at may lie between voxels, and its nearest one beside what is shown.
+const settle = () => {
+  const { brain } = globalThis;
+  const start = { ...brain.numSlice };
+  const look = place => {
+    Object.assign(brain.numSlice, place);
+    brain.init();
+    return Math.abs(brain.voxelValue);
+  };
+  let [best, strongest] = [start, look(start)];
+  if (Number.isNaN(strongest)) {
+    const inside = (axis, at) => Math.min(brain.nbSlice[axis] - 1, Math.max(0, at));
+    const near = axis => [-1, 0, 1].map(by => inside(axis, start[axis] + by));
+    for (const X of near("X")) for (const Y of near("Y")) for (const Z of near("Z")) {
+      const value = look({ X, Y, Z });
+      if (value > (Number.isNaN(strongest) ? 0 : strongest)) [best, strongest] = [{ X, Y, Z }, value];
+    }
+    look(best);
+  }
+  brain.drawAll();
+};
 const follow = event => {
   const step = steps[event.key];
   const { brain } = globalThis;
@@ -55,6 +76,7 @@ canvas.addEventListener("keydown", follow);
 // jQuery's own listener was added before: the viewer is there.
 addEventListener("load", () => setTimeout(() => {
   globalThis.brain.onclick = tell;
+  settle();
   tell();
 }));
 """

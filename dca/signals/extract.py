@@ -103,6 +103,7 @@ def extract(
         checksums = [pool.submit(checksum, path) for path in (bold, mask)]
         voxel, series, moments = _in_mask_series(image, inside, kept, order, detrend)
         mean, slope, std, reasons = moments.statistics()
+        del moments  # its sums are as large as several volumes
         excluded = {name: int(found.sum()) for name, found in reasons.items()}
         usable = np.flatnonzero(~np.logical_or.reduce(list(reasons.values())))
         _refuse_empty(usable, excluded, bold, mask)
@@ -234,7 +235,10 @@ def _normalised(
         values = series[:, chosen].T.astype(np.float64)
         values -= mean[chosen, None]
         if slope is not None:
-            values -= np.outer(times, slope[chosen]).T  # in the memory order of the values
+            for moment, at_time in zip(
+                times, values.T, strict=True
+            ):  # in memory order, without a second block
+                at_time -= moment * slope[chosen]
         values /= std[chosen, None]
         return values.astype(np.float32, order="C")
 

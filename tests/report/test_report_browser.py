@@ -9,6 +9,10 @@ import numpy as np
 import pytest
 
 from dca.files import read_tsv, write_tsv
+from dca.report.gallery import Gallery
+from dca.report.results import Volume
+from dca.report.scales import Scale
+from dca.report.viewer import add_viewer
 
 pytestmark = pytest.mark.browser
 PAGES = ("index", "training", "01", "03")
@@ -300,6 +304,31 @@ def test_a_table_sorts_by_mouse_and_keyboard(visit, browsing, pages) -> None:
     assert heading.get_attribute("aria-sort") == "descending"
     assert first.inner_text() == "sub-03_task-rest"
     browsing.sort_a_table(page)
+
+
+def test_a_viewer_begins_at_a_value_however_the_image_lies(visit, browsing, tmp_path) -> None:
+    turn = np.deg2rad(13)
+    affine = np.diag([-3.0, 3, 3, 1]) @ np.array(
+        [[1, 0, 0, 0], [0, np.cos(turn), -np.sin(turn), 0], [0, np.sin(turn), np.cos(turn), 0], [0, 0, 0, 1]]
+    )
+    grid = np.indices((20, 22, 18)).sum(axis=0).astype(np.float32)
+    for number, cut in enumerate([(5, 6, 7), (11, 13, 9), (8, 15, 10)]):
+        data = np.zeros(grid.shape, np.float32)
+        data[cut] = 9
+        with Gallery(tmp_path / f"{number}.html", viewers=True) as gallery:
+            add_viewer(
+                gallery,
+                "map",
+                "A map",
+                Volume(data, affine),
+                Volume(grid, affine),
+                cut,
+                Scale(10.0, 3.0, "z"),
+            )
+        page = visit(tmp_path / f"{number}_files" / "map.html")
+        page.wait_for_function("document.querySelector('#place').textContent !== ''")
+        assert "value 9" in page.locator("#place").inner_text()
+        browsing.walk_viewer(page)
 
 
 def test_a_viewer_opens_and_follows_mouse_and_keys(visit, browsing, fabricate, tmp_path) -> None:

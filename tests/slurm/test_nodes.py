@@ -102,5 +102,5 @@ def test_two_copies_of_a_training_stop_with_one_line(study):
     done = study.lab.run_anyway("srun", "--ntasks=2", *training, "--set", "train.mode=single")
     assert done.returncode != 0
     lines = {line for line in done.stderr.splitlines() if line.startswith("dca: ")}
-    assert len(lines) == 1 and "was started 2 times at once" in lines.pop()
+    assert len(lines) == 1 and "was started 2 times at once" in lines.pop(), done.stderr
     assert "Traceback" not in done.stderr and not (study.folder / "copies").exists()

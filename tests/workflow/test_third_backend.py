@@ -52,7 +52,8 @@ def test_the_methods_section_claims_no_steps_of_other_backends(monkeypatch, tmp_
     config = merge(load(), {"preprocess": {"backend": "still", "smooth_mm": 5, "bias_field": True}})
     write_json(tmp_path / "preprocess/r/summary.json", {"backend": "still", "steps": [{"step": "motion"}]})
     told = {"run_id": "r", "subject": "01", "events": (), "tr": 1.0, "volumes": 9, "split": "train"}
-    text = " ".join(write_methods(config, [RunResults(told, Folder(tmp_path))], collect(config)).paragraphs)
+    provenance = collect(config) | {"commands": []}
+    text = " ".join(write_methods(config, [RunResults(told, Folder(tmp_path))], provenance).paragraphs)
     sys.modules.pop(f"{backends.__name__}.still")  # for the others it is not there
     wanted = "Heads were taken to lie still." if says else "preprocessed with the backend still."
     assert wanted in text
