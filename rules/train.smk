@@ -1,4 +1,6 @@
 # One model from all training runs.
+
+
 # Where it runs, and how often it saves, makes no other model of it.
 TRAINED_BY = {
     key: value

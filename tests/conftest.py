@@ -107,6 +107,15 @@ def load_benchmark() -> Callable[[str], ModuleType]:
     return lambda name: load_module(Path(__file__).parents[1] / "benchmarks" / f"{name}.py")
 
 
+@pytest.fixture(scope="module")
+def load_benchmark_module() -> Iterator[Callable[[str], ModuleType]]:
+    """A module of a package of benchmarks/ by its name, as in ``scale.run``."""
+    folder = str(Path(__file__).parents[1] / "benchmarks")
+    sys.path.insert(0, folder)
+    yield importlib.import_module
+    sys.path.remove(folder)
+
+
 @pytest.fixture
 def make_hcp(tmp_path: Path) -> Callable[..., Path]:
     """Write a tree of HCP's layout, by tests/hcp.py."""

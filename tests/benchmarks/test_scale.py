@@ -1,7 +1,5 @@
 """What benchmarks/scale.py measures on; the measuring itself is not for a test."""
 
-import importlib
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +11,9 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 @pytest.fixture(scope="module")
-def scale():
+def scale(load_benchmark_module):
     """Modules of benchmarks/scale/ by name."""
-    sys.path.insert(0, str(BENCHMARKS))
-    yield lambda name: importlib.import_module(f"scale.{name}")
-    sys.path.remove(str(BENCHMARKS))
+    return lambda name: load_benchmark_module(f"scale.{name}")
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """What benchmarks/scaling.py makes of its measurements; the measuring itself is not for a test."""
 
-import importlib
 import itertools
-import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,11 +15,9 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 @pytest.fixture(scope="module")
-def scaling():
+def scaling(load_benchmark_module):
     """Modules of benchmarks/scaling/ by name."""
-    sys.path.insert(0, str(BENCHMARKS))
-    yield lambda name: importlib.import_module(f"scaling.{name}")
-    sys.path.remove(str(BENCHMARKS))
+    return lambda name: load_benchmark_module(f"scaling.{name}")
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """What benchmarks/validation.py does, on a study as small as can be."""
 
-import importlib
 import multiprocessing
 import runpy
 import sys
@@ -23,11 +22,9 @@ NETWORK = {"preset": "recommended", "features": [2, 2, 2, 4], "filters": [5, 3, 
 
 
 @pytest.fixture(scope="module")
-def validation():
+def validation(load_benchmark_module):
     """Modules of benchmarks/validation/ by name."""
-    sys.path.insert(0, str(BENCHMARKS))
-    yield lambda name: importlib.import_module(f"validation.{name}")
-    sys.path.remove(str(BENCHMARKS))
+    return lambda name: load_benchmark_module(f"validation.{name}")
 
 
 @pytest.fixture(scope="module")
