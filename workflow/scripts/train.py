@@ -7,7 +7,7 @@ with job(snakemake.log[0], snakemake.threads, progress=True):
     from dca.train import TrainSettings, train
 
     shards = [*snakemake.input.training, *snakemake.input.validation]
-    folders = [snakemake.input.targets] if snakemake.input.targets else []
+    targets = snakemake.input.targets  # their folder, where there are any
     train(
         snakemake.input.training,
         snakemake.input.validation,
@@ -16,7 +16,7 @@ with job(snakemake.log[0], snakemake.threads, progress=True):
         TrainSettings.from_config(snakemake.config["train"]),
         snakemake.params.seed,
         threads=snakemake.threads,
-        targets=[Path(folder, Path(shard).name) for folder in folders for shard in shards],
+        targets=[Path(targets, Path(shard).name) for shard in shards] if targets else (),
         attempt=snakemake.resources.attempt or None,
         submission=os.environ.get("SLURM_JOB_ID", ""),
         model_extra={"model": snakemake.params.model, "train": snakemake.params.train},
