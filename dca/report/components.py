@@ -79,7 +79,8 @@ def component_numbers(
     -------
     dict
         ``pcc``, ``p`` and ``corrected`` (p over all atoms) by event and atom, ``energy`` (per cent of the
-        squared coefficients of all atoms), ``frequency`` (Hz, where the spectrum is largest), ``voxels``;
+        squared coefficients of all atoms), ``frequency`` (Hz, where the spectrum is largest), ``voxels``
+        and, of them, those ``below`` zero;
         ``courses`` and ``design`` as base64 of int8, each series scaled to ±127.
     """
     design = run.design
@@ -87,11 +88,9 @@ def component_numbers(
     regressors = np.empty((len(atoms), 0)) if design is None else design[events].to_numpy(np.float64)
     if len(regressors) != len(atoms):
         events, regressors = [], np.empty((len(atoms), 0))
-    squares = np.bincount(
-        np.repeat(np.arange(atoms.shape[1]), np.diff(coefficients.indptr)),
-        weights=coefficients.data.astype(np.float64) ** 2,
-        minlength=atoms.shape[1],
-    )
+    atom = np.repeat(np.arange(atoms.shape[1]), np.diff(coefficients.indptr))
+    squares = np.bincount(atom, coefficients.data.astype(np.float64) ** 2, minlength=atoms.shape[1])
+    below = np.bincount(atom[coefficients.data < 0], minlength=atoms.shape[1])
     return {
         "setup": setup,
         "atoms": atoms.shape[1],
@@ -106,6 +105,7 @@ def component_numbers(
         "energy": [round(float(e), 4) for e in 100 * squares / (squares.sum() or 1)],
         "frequency": [round(float(f), 5) for f in strongest_frequency(atoms, run.tr)],
         "voxels": np.diff(coefficients.indptr).tolist(),
+        "below": below.tolist(),
     }
 
 

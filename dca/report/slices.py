@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy.ndimage import binary_erosion
 
 from dca.report.picture import Picture, styled, to_picture
 from dca.report.scales import COLOURS, Scale
@@ -120,15 +121,21 @@ class Sections:
         self._grey = _grey_range(background.data)
 
     def picture(self, values: np.ndarray, cut: tuple[int, int, int], scale: Scale) -> np.ndarray:
-        """Draw values on the planes through a voxel, as RGB, uint8, shape (*size, 3)."""
+        """Draw values on the planes through a voxel, as RGB, uint8, shape (*size, 3).
+
+        What is below the negative of the scale's threshold has a dotted outline.
+        """
         picture = np.zeros((*self.size, 3))
         left = 0
         for view, (height, width) in self._pixels.items():
             grey = _greys(self.background, view, cut, self._box, self._grey)
-            colour = scale.rgba(_plane(values, view, cut, self._box))
+            section = _plane(values, view, cut, self._box)
+            colour = scale.rgba(section)
             mixed = grey + colour[..., 3:] * (colour[..., :3] - grey)
             top = (self.size[0] - height) // 2
-            picture[top : top + height, left : left + width] = _stretch(mixed[::-1], height, width)
+            drawn = _stretch(mixed[::-1], height, width)
+            drawn[_dots(_stretch(section[::-1] <= -scale.threshold, height, width))] = 1
+            picture[top : top + height, left : left + width] = drawn
             left += width
         return np.rint(255 * picture).astype(np.uint8)
 
@@ -173,6 +180,12 @@ def _stretch(image: np.ndarray, height: int, width: int) -> np.ndarray:
     rows = (np.arange(height) + 0.5) * image.shape[0] // height
     columns = (np.arange(width) + 0.5) * image.shape[1] // width
     return image[rows.astype(int)][:, columns.astype(int)]
+
+
+def _dots(inside: np.ndarray) -> np.ndarray:
+    """Pixels of a dotted line along the inner edge of what is inside."""
+    row, column = np.indices(inside.shape, sparse=True)
+    return inside & ~binary_erosion(inside, border_value=1) & ((row + column) % 2 == 0)
 
 
 def _canvas(inches: float, width: float, height: float) -> tuple[Figure, Axes]:

@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from dca.files import read_tsv, write_tsv
 from dca.report.gallery import Gallery
@@ -203,6 +204,19 @@ def test_a_card_shows_map_course_and_spectrum_of_the_chosen_atom(components) -> 
     components.get_by_label("Go to atom").fill("8")
     components.get_by_label("Go to atom").press("Enter")
     assert card.get_by_role("img", name="Time course").locator("path.line").get_attribute("d") != course
+
+
+def test_a_card_counts_voxels_of_either_sign(visit, sketched) -> None:
+    folder = sketched.results / "decompose" / "raw" / sketched.runs[0].run_id
+    codes = sparse.load_npz(folder / "coefficients.npz").tolil()
+    codes[3], codes[3, :7], codes[3, 7:12] = 0, 0.5, -0.25
+    sparse.save_npz(folder / "coefficients.npz", codes.tocsr())
+    page = visit(sketched.write("01"))
+    root = page.locator(".browser").first
+    root.scroll_into_view_if_needed()
+    root.get_by_label("Go to atom").fill("3")
+    root.get_by_label("Go to atom").press("Enter")
+    assert "Voxels\n12, 5 of them negative" in root.locator(".component dl").inner_text()
 
 
 def test_the_sheet_of_maps_loads(browsing, components) -> None:

@@ -8,7 +8,7 @@ from matplotlib.colors import to_rgb
 
 from dca.report.picture import BLUE, GREEN, LOST, PHASES, SETUP_COLOURS, SPARE, VERMILION
 from dca.report.scales import COLOURS, Scale
-from dca.report.slices import Volume, draw_map
+from dca.report.slices import Sections, Volume, draw_map
 
 # Machado, Oliveira & Fernandes (2009), severity 1, for linear RGB.
 VISION = {
@@ -86,3 +86,17 @@ def test_what_is_negative_has_a_dashed_outline(value, outlines) -> None:
     for line in found:  # around the two voxels of 4 mm, along their edges
         extent = line.get_paths()[0].get_extents()
         assert extent.width == pytest.approx(8, abs=0.8) and extent.height == pytest.approx(8, abs=0.8)
+
+
+@pytest.mark.parametrize(("value", "dotted"), [(5.0, False), (-5.0, True), (-1.0, False)])
+def test_what_is_negative_has_dots_in_small_maps_too(value, dotted) -> None:
+    data = np.zeros((16, 16, 16), np.float32)
+    data[4:12, 4:12, 4:12] = value
+    brain = Volume(np.ones_like(data), np.diag([4.0, 4, 4, 1]))
+    picture = Sections(brain, brain, 64).picture(data, (7, 7, 7), Scale(10.0, 3.0, "coefficient"))
+    white = (picture == 255).all(axis=-1)
+    assert white.any() == dotted
+    if dotted:  # in each of the three planes, every second pixel around 32 x 32, and none within
+        per_plane = white.reshape(64, 3, 64).sum(axis=(0, 2))
+        assert per_plane.tolist() == [62, 62, 62]
+        assert not white[18:46, 18:46].any()

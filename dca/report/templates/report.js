@@ -322,7 +322,7 @@ class Browser {
       ["Share of energy", `${shown(data.energy[atom], 2)} %`],
       ["Variance explained", `${shown(data.variance[atom], 3)} %`],
       ["Strongest frequency", `${shown(data.frequency[atom], 3)} Hz`],
-      ["Voxels", String(data.voxels[atom])],
+      ["Voxels", `${data.voxels[atom]}, ${data.below[atom]} of them negative`],
     ];
     if (event >= 0) {
       const p = key => (data[key][event]?.[atom] ?? null) === null ? "not run" : shown(data[key][event][atom]);
