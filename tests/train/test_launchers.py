@@ -421,13 +421,6 @@ def test_the_end_of_a_supervisor_is_that_of_workers_of_horovodrun(make_job, star
 
 
 @processes
-def test_workers_train_as_steps_of_a_slurm_job(make_job, start, check_complete, slurm):
-    job = make_job(epochs=2, launcher="srun", interface="lo")
-    running = start(job)
-    check_complete(job, running.outcome())
-
-
-@processes
 def test_two_copies_of_a_worker_end_the_job(make_job, start, slurm):
     job = make_job(launcher="srun", interface="lo", workers=1)
     running = start(job, DCA_TEST_COPIES="2")
