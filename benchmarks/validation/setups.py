@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -13,10 +14,13 @@ from scipy import sparse
 from scipy.ndimage import gaussian_filter1d
 
 from dca.compare.scores import Setup as Decomposition
+from dca.decompose import learn_group
 from dca.decompose.atoms import time_courses
+from dca.decompose.code import code_run
 from dca.decompose.columns import Columns, read_columns, remove_mean_column
 from dca.decompose.courses import regress_courses
 from dca.decompose.fit import fit
+from dca.decompose.result import read_coefficients, read_dictionary
 from dca.decompose.settings import Settings
 from dca.features import Features, reconstruct
 from dca.signals import Shard
@@ -52,13 +56,17 @@ class Setup:
     model : str
         Of `MODELS`, where there is one.
     lam : float
-        λ of columns of unit norm.
+        λ, on the scale of the columns.
     atoms : float
         K, as a share of the study's.
     centre, orient, scale, rest : bool
         Features only: the mean code is taken out before learning; atoms are turned before decoding, or
         signs are random; they are decoded at the length of a typical code, or at 1; what the decoder makes
         of no atom is taken out.
+    normalise : str
+        The scale of the columns.
+    group : bool
+        ``signals`` and ``features``: one dictionary for all runs, with the time courses of its atoms in each.
     """
 
     columns: str
@@ -69,6 +77,8 @@ class Setup:
     orient: bool = True
     scale: bool = True
     rest: bool = True
+    normalise: str = "unit"
+    group: bool = False
 
 
 SETUPS: Mapping[str, Setup] = {
@@ -90,6 +100,9 @@ SETUPS: Mapping[str, Setup] = {
 VARIANTS: Mapping[str, Setup] = {
     **{f"raw, λ {lam:g}": Setup("signals", lam=lam) for lam in (0.05, 0.5)},
     **{f"raw, K × {k:g}": Setup("signals", atoms=k) for k in (0.25, 0.5, 2.0)},
+    "raw, z-scored, λ 0.7": Setup("signals", lam=0.7, normalise="zscore"),  # the paper's decomposition
+    "raw-group": Setup("signals", group=True),
+    "paper, dca, z-scored, λ 0.7": Setup("features", "paper", lam=0.7, normalise="zscore"),
     "paper, dca, λ 0.3": Setup("features", "paper", lam=0.3),
     "paper, dca-signal": Setup("reconstructions", "paper"),
     "paper, dca, trained as own target": Setup("features", "paper_adam"),
@@ -107,6 +120,8 @@ VARIANTS: Mapping[str, Setup] = {
         f"own target, dca-signal, K × {k:g}": Setup("reconstructions", "own", lam=0.3, atoms=k)
         for k in (0.5, 2.0)
     },
+    "own target, dca-group": Setup("features", "own", group=True),
+    "recommended, dca-group": Setup("features", "recommended", group=True),
     "recommended, dca, not centred": Setup("features", "recommended", centre=False),
     "recommended, dca, signs at random": Setup("features", "recommended", orient=False),
     "recommended, dca, decoded at length 1": Setup("features", "recommended", scale=False),
@@ -120,6 +135,10 @@ VARIANTS: Mapping[str, Setup] = {
         for k in (0.5, 2.0)
     },
 }
+# What the map of scenarios shows.
+MAPPED = (
+    "raw", "raw, smoothed, λ 0.3", "own target, dca-signal", "mean of others", "recommended, dca-signal",
+)  # fmt: skip
 
 
 def needs_others(setup: Setup, models: Mapping[str, Model] = MODELS) -> bool:
@@ -132,6 +151,8 @@ def decompose(study: Study, setup: Setup, models: Mapping[str, Model] = MODELS) 
     """Decompose every run of a study, in order of its subjects."""
     if setup.columns in ("canica", "dictlearning"):
         return _group(study, setup.columns)
+    if setup.group:
+        return _one_dictionary(study, setup, models)
     if setup.columns == "features":
         return [_features(study, setup, models, label) for label in study.labels]
     change = _changes(study, setup, models)
@@ -150,7 +171,7 @@ def decompose(study: Study, setup: Setup, models: Mapping[str, Model] = MODELS) 
 def _settings(study: Study, setup: Setup) -> Settings:
     size = study.size
     atoms = max(2, round(size.atoms * setup.atoms))
-    return Settings(atoms, "unit", setup.lam, 256, size.passes, study.key.seed, size.threads)
+    return Settings(atoms, setup.normalise, setup.lam, 256, size.passes, study.key.seed, size.threads)
 
 
 def _changes(study: Study, setup: Setup, models: Mapping[str, Model]) -> Callable[[Shard], np.ndarray]:
@@ -197,6 +218,26 @@ def _features(study: Study, setup: Setup, models: Mapping[str, Model], label: st
     if not setup.rest:
         decoded = decoded + network.decode(mean[None]).numpy().T
     return Decomposition(time_courses(decoded), sparse.csr_array(coefficients))
+
+
+def _one_dictionary(study: Study, setup: Setup, models: Mapping[str, Model]) -> list[Decomposition]:
+    """One dictionary of all runs, and what every run makes of its atoms."""
+    shards, kind, folder = [study.shard_path(label) for label in study.labels], "raw", None
+    sources = shards
+    if setup.columns == "features":
+        kind, folder = "dca", study.model(setup.model, models[setup.model])
+        sources = [study.features(setup.model, models[setup.model], label) for label in study.labels]
+    found = []
+    with tempfile.TemporaryDirectory() as scratch:
+        group, own = Path(scratch, "group"), Path(scratch, "run")
+        learn_group(sources, group, setup=kind, settings=_settings(study, setup), model_folder=folder)
+        for source, path in zip(sources, shards, strict=True):
+            summary = code_run(source, group, path, own, threads=study.size.threads)
+            courses = read_dictionary(own, study.size.volumes)
+            found.append(
+                Decomposition(courses, read_coefficients(own, (summary["atoms"], summary["voxels"])))
+            )
+    return found
 
 
 def _group(study: Study, method: str) -> list[Decomposition]:

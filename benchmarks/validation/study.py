@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,19 +25,22 @@ from dca.signals import Shard, extract
 from dca.simulate import Scenario, layout, simulate_dataset
 
 HIGHPASS_S = 100
+# One canonical response everywhere, no artefacts: here a linear model is the right one.
+LINEAR: Mapping[str, Any] = {"vary_response": False, "adaptation": 0.0, "artefacts": False}
+# What a linear model cannot do, one switch at a time; the sizes of docs/simulation.md.
+SWITCHES: Mapping[str, Mapping[str, Any]] = {
+    "response": {"vary_response": True, "response_spread": 1.5},
+    "adaptation": {"adaptation": 2.25, "adaptation_spread": 0.4},
+    "timing": {"timing_s": 1.0},
+    "artefacts": {"artefacts": True, "artefact_rate": 2.0, "artefact_spread": 0.7, "bursts": 0.5},
+}
+VARIED = {name: value for switch in SWITCHES.values() for name, value in switch.items()}
+SUBJECTS = {"varied-3": 3, "varied-12": 12}  # in place of the usual number
 SCENARIOS: Mapping[str, Mapping[str, Any]] = {
-    # One canonical response everywhere, no artefacts: here a linear model is the right one.
-    "linear": {"vary_response": False, "adaptation": 0.0, "artefacts": False},
-    # The sizes of docs/simulation.md, "What a linear model cannot do".
-    "varied": {
-        "response_spread": 1.5,
-        "adaptation": 2.25,
-        "adaptation_spread": 0.4,
-        "timing_s": 1.0,
-        "artefact_rate": 2.0,
-        "artefact_spread": 0.7,
-        "bursts": 0.5,
-    },
+    "linear": LINEAR,
+    **{name: {**LINEAR, **switch} for name, switch in SWITCHES.items()},
+    "varied": VARIED,
+    **dict.fromkeys(SUBJECTS, VARIED),
 }
 
 
@@ -134,6 +137,7 @@ class Study:
     tr, truth = layout.TR, True
 
     def __init__(self, key: Key, size: Size, work: Path, revision: str = "") -> None:
+        size = replace(size, subjects=SUBJECTS.get(key.scenario, size.subjects))
         self.key, self.size, self.revision, self.folder = key, size, revision, work / key.name
         # Threads change nothing that is made.
         sizes = {name: value for name, value in asdict(size).items() if name != "threads"}

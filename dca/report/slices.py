@@ -184,8 +184,9 @@ def _stretch(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 def _dots(inside: np.ndarray) -> np.ndarray:
     """Pixels of a dotted line along the inner edge of what is inside."""
-    row, column = np.indices(inside.shape, sparse=True)
-    return inside & ~binary_erosion(inside, border_value=1) & ((row + column) % 2 == 0)
+    row, column = np.ogrid[: inside.shape[0], : inside.shape[1]]
+    edge = inside & ~binary_erosion(inside, border_value=1)
+    return edge & ((row + column) % 2 == 0)
 
 
 def _canvas(inches: float, width: float, height: float) -> tuple[Figure, Axes]:

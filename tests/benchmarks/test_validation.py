@@ -41,7 +41,7 @@ def row(scenario="varied", activation=2.0, seed=101, setup="raw", **values):
 
 
 def make_page(path):
-    names = ("means", "differences", "variants", "real")
+    names = ("means", "differences", "map", "variants", "real")
     path.write_text("".join(f"<!-- validation: {n} -->\nold\n<!-- /validation: {n} -->\n" for n in names))
     return path
 
@@ -59,6 +59,8 @@ def test_rows_are_added_once_and_a_second_call_goes_on(validation, study, tmp_pa
         "d": setups.Setup("features", "paper", orient=False, rest=False),
         "e": setups.Setup("reconstructions", "paper"),
         "f": setups.Setup("canica"),
+        "g": setups.Setup("signals", lam=0.7, normalise="zscore"),
+        "h": setups.Setup("features", "paper", group=True),
     }
     out, key, work = tmp_path / "rows.tsv", study.key, study.folder.parent
     options = {"setups": some, "models": models, "keep": True}
@@ -174,13 +176,59 @@ def test_the_page_has_paired_differences_and_says_how_many_seeds(validation, tmp
     tables.fill(out, page)
     text = page.read_text()
     assert "old" not in text
-    assert "− raw, smoothed, λ 0.3" not in text  # a reference without rows
+    assert "− raw, smoothed, λ 0.3" not in text  # a control without rows
     assert "paper, dca − raw | 3 | -0.100 (-0.101 to -0.099)" in text
     assert "varied at task × 2: only 3 of 5 seeds are done for raw, at most 4 for others" in text
     assert "there is no row yet for raw, λ 0.3, raw, smoothed" in text
     assert np.isnan(tables.interval(np.array([1.0, 2.0]))).all()
     low, high = tables.interval(np.random.default_rng(0).normal(1, 0.1, 50))
     assert 0.9 < low < 1 < high < 1.1
+
+
+def test_time_courses_that_know_the_design_are_marked_and_held_against_the_controls(validation, tmp_path):
+    tables = validation("tables")
+    out, page = tmp_path / "rows.tsv", make_page(tmp_path / "page.md")
+    for seed in (101, 102, 103):
+        tables.add(out, row(seed=seed, map_r=0.2))
+        tables.add(out, row(seed=seed, setup="mean of others", map_r=0.25))
+        tables.add(out, row(seed=seed, setup="recommended, dca", map_r=0.5, p05_percent=np.nan))
+        tables.add(out, row(seed=seed, setup="raw-group", map_r=0.3))
+    tables.fill(out, page)
+    text = page.read_text()
+    assert "| raw | 3 | 18 | 100 | 0.200 | 0.50 | 0.500 | 0.500 | 0.500 | 0 |" in text
+    assert "| recommended, dca | 3 | 18 | 100 | 0.500 | 0.50 † | 0.500 † | 0.500 | 0.500 | – |" in text
+    assert "| raw-group | 3 | 18 | 100 | 0.300 | 0.50 † |" in text
+    assert (
+        "recommended, dca − mean of others | 3 | +0.250 (+0.250 to +0.250) | +0.000 (+0.000 to +0.000) †"
+        in text
+    )
+    assert "mean of others − raw | 3 | +0.050" in text and "raw − mean of others" not in text
+
+
+def test_the_map_has_one_line_for_each_switch_over_the_same_seeds(validation, tmp_path):
+    tables, setups = validation("tables"), validation("setups")
+    out, page = tmp_path / "rows.tsv", make_page(tmp_path / "page.md")
+    linear = [(101, "linear", 0.1), (102, "linear", 0.2), (103, "linear", 0.9)]
+    for seed, scenario, value in [*linear, (101, "timing", 0.3), (102, "timing", 0.5)]:
+        for setup in setups.MAPPED:
+            tables.add(out, row(scenario, 1.2, seed, setup, map_r=value))
+    tables.add(out, row("linear", 2.0, 101, map_r=0.9))
+    tables.fill(out, page)
+    shown = page.read_text().split("<!-- validation: map -->")[1].split("<!--")[0]
+    assert "| linear | 0.15 | 0.15 |" in shown and "| timing | 0.40 | 0.40 |" in shown
+    assert "at task × 1.2, means over seeds 101, 102" in shown
+    assert "| timing |" not in page.read_text().split("<!-- validation: map -->")[0]
+
+
+def test_switches_are_those_of_the_varied_scenario_and_subjects_are_a_scenario_too(validation, study):
+    module = validation("study")
+    names = [set(switch) for switch in module.SWITCHES.values()]
+    assert set().union(*names) == set(module.VARIED) and sum(map(len, names)) == len(module.VARIED)
+    for name, switch in module.SWITCHES.items():
+        changed = Scenario(**module.SCENARIOS[name])
+        kept = Scenario(**module.LINEAR)
+        assert {k for k in vars(kept) if getattr(kept, k) != getattr(changed, k)} == set(switch)
+    assert study.size.subjects == 2
 
 
 def test_scores_that_are_not_known_are_counted(validation, tmp_path):
@@ -205,7 +253,7 @@ def test_scores_that_are_not_known_are_counted(validation, tmp_path):
 def test_a_summary_that_cannot_be_is_told_in_one_line(validation, tmp_path):
     tables, out, page = validation("tables"), tmp_path / "rows.tsv", make_page(tmp_path / "page.md")
     tables.fill(out, page)
-    assert page.read_text().count("None yet.") == 4
+    assert page.read_text().count("None yet.") == 5
     tables.add(out, row())
     with pytest.raises(InputError, match="no markers for validation: means"):
         tables.fill(out, out.with_suffix(".json"))
@@ -242,7 +290,7 @@ def test_the_real_run_is_scored_without_a_truth(validation, tmp_path, monkeypatc
     page = make_page(tmp_path / "page.md")
     tables.fill(tmp_path / "rows.tsv", page)
     text = page.read_text()
-    assert text.count("None yet.") == 3
+    assert text.count("None yet.") == 4
     assert "| raw, smoothed | 1 |" in text.split("<!-- validation: real -->")[1]
 
 
