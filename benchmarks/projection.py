@@ -21,9 +21,6 @@ RESULTS = ROOT / "benchmarks" / "results"
 VOLUMES, THREADS, EVENTS = 284, 2, 6
 RUN_GB = VOXELS * VOLUMES * 4 / 1e9
 SUMS_GB = EVENTS * 91 * 109 * 91 * 8 / 1e9  # the events' sums on the grid of 2 mm
-# CPU s, peak MB and MB of results of `dca preprocess --set preprocess.backend=none --mask` on the run of
-# benchmarks/scale.py: link, mask, mean, confounds, summary and figures.
-PREPROCESS = (13.2, 592.0, 1.0)
 
 
 def project(
@@ -38,9 +35,10 @@ def project(
     costs = read_tsv(COSTS).set_index("stage")
     extraction = read_tsv(results / "scale_extraction.tsv").set_index("what").loc["extraction to a shard"]
     speed = read_tsv(results / "scale_encoding.tsv").set_index("what")
+    before = read_tsv(results / "scale_preprocess.tsv").iloc[0]
     disk = costs["disk_mb"] + costs["disk_mb_per_gb"] * RUN_GB
     rows = [
-        ("preprocess", "run", PREPROCESS[0], PREPROCESS[1], PREPROCESS[2], runs, cores),
+        ("preprocess", "run", before["cpu_s"], before["peak_mb"], before["disk_mb"], runs, cores),
         ("signals", "run", extraction["cpu_s"], extraction["peak_mb"], disk["signals"], runs, cores),
     ]
     carried = {

@@ -25,7 +25,8 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 # Part: module of benchmarks/scale/.
 PARTS = {
-    "extraction": "extraction", "pair": "extraction", "reading": "reading", "storage": "reading",
+    "preprocess": "preprocessing", "extraction": "extraction", "pair": "extraction",
+    "reading": "reading", "storage": "reading",
     "encoding": "network", "stall": "network", "glm": "statistics", "float16": "statistics",
     "sums": "statistics", "group": "group", "projection": "study", "dag": "study", "memory": "study",
 }  # fmt: skip

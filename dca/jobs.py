@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dca.errors import DCAError
+from dca.logs import start_logging
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -43,7 +44,7 @@ def job(log: str | Path, threads: int = 1, progress: bool = False) -> Iterator[N
         os.dup2(record.fileno(), 2)
         handler = logging.StreamHandler(record)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-        logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+        start_logging(handlers=[handler])
         logging.captureWarnings(True)
         if progress and terminal.isatty():
             sys.stderr = terminal

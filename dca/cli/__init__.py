@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from collections.abc import Sequence
 
 from dca import __version__
 from dca.cli import cluster, commands
 from dca.errors import DCAError
+from dca.logs import start_logging
 
 DESCRIPTION = """Deep convolutional-autoencoder features and brain networks from task fMRI.
 
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.register(groups)
     cluster.register(groups)
     chosen = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", force=True)
+    start_logging(format="%(levelname)s %(name)s: %(message)s")
     try:
         return chosen.run(chosen) or 0
     except DCAError as error:
