@@ -66,6 +66,7 @@ class Crew:
         self._reasons: dict[int, str] = {}
         self._attached: set[int] = set()
         self._dealing = False
+        self._stopped: set[int] = set()
         self.finished = {i for i, own in enumerate(self._state.workers) if own.done}
         self.given_up: dict[int, str] = {}
         self.restarts: Counter[int] = Counter()
@@ -191,7 +192,7 @@ class Crew:
         self._deal()
 
     def stop(self, worker: int, reason: str) -> None:
-        """End a worker for good. Its rows are left alone: they are what is wrong with it.
+        """End a worker for good. Its rows are dealt to nobody: they are what is wrong with it.
 
         Raises
         ------
@@ -201,6 +202,7 @@ class Crew:
         logger.error("Worker %d is stopped (%s): the others go on.", worker, reason)
         if worker in self._pairs:
             self._drop(worker, reason)
+        self._stopped.add(worker)
         self._give_up(worker, reason)
 
     def _give_up(self, worker: int, reason: str) -> None:
@@ -215,7 +217,7 @@ class Crew:
         if self._attached:
             return
         self._dealing = False
-        position = self._beginning.deal(tuple(sorted(self.given_up)))
+        position = self._beginning.deal(tuple(sorted(self.given_up)), tuple(sorted(self._stopped)))
         if position is not None:
             os.close(self._fds["position"])
             self._fds["position"] = pickled("position", position)
