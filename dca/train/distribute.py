@@ -93,6 +93,9 @@ def distribute(
 
     Notes
     -----
+    A lost worker of ``downpour`` is replaced three times at most. Then the others go on without its batches:
+    nobody can tell which are left, so they are not dealt out anew.
+
     What is not trainable, such as the averages of a batch normalisation, is not exchanged: each process
     has its own, and the model that is returned has none.
     """

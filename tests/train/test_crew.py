@@ -27,6 +27,13 @@ class Rows:
         return RowStream(paths, agenda, position.batch_size, EPOCHS, (0, worker), 40, batches)
 
 
+class Unknown:
+    """A workload of which nobody can tell what is left."""
+
+    def stream(self, position, worker):
+        return SimpleNamespace(steps=9, left=lambda: None)
+
+
 class StandIn:
     """A pair at work whose processes are none."""
 
@@ -104,3 +111,13 @@ def test_the_rows_of_a_stopped_worker_stay_where_they_are_when_another_is_lost_f
         assert rows(position.left(workload)) == others
         assert rows(position.aside) == bad
         assert position.rows_left(workload, EPOCHS) == len(bad) + len(others)
+
+
+def test_if_nobody_can_tell_what_a_lost_worker_left_the_others_just_go_on(begin, caplog):
+    crew, beginning, started = begin(Unknown(), 0, 4)
+    lose_for_good(crew, 1)
+    assert started == [0, 1] + [1] * crews.MAX_RESTARTS
+    assert crew.given_up.keys() == {1} and beginning.state.deals == 0
+    assert "(worker 1 ended with SIGKILL): the others go on without its batches." in caplog.text
+    crew.detached(0, done=True)
+    assert crew.finished == {0}

@@ -28,7 +28,8 @@ class Crew:
     A lost pair goes through two steps: its processes are ended (`watch`), and when the server has
     seen that, and so knows what came through, a successor goes on from there (`detached`). If there
     have been too many, the rows that are left are dealt out to the others: all end, at the cost of the
-    step under way, and when the server has seen that, start again with their new shares.
+    step under way, and when the server has seen that, start again with their new shares. If nobody can tell
+    what is left, they just go on.
 
     Parameters
     ----------
@@ -182,11 +183,14 @@ class Crew:
             )  # fmt: skip
             self._start(worker)
             return
+        known = self._beginning.streams[worker].left() is not None
         logger.error(
-            "Worker %d was lost %d times (%s): the others take over its rows.",
-            worker, MAX_RESTARTS + 1, reason,
+            "Worker %d was lost %d times (%s): the others %s.", worker, MAX_RESTARTS + 1, reason,
+            "take over its rows" if known else "go on without its batches",
         )  # fmt: skip
         self._give_up(worker, reason)
+        if not known:
+            return
         self._dealing = True
         self.dismiss()
         self._deal()
@@ -218,10 +222,9 @@ class Crew:
             return
         self._dealing = False
         position = self._beginning.deal(tuple(sorted(self.given_up)), tuple(sorted(self._stopped)))
-        if position is not None:
-            os.close(self._fds["position"])
-            self._fds["position"] = pickled("position", position)
-            self._dealt()
-            busy = {i for i, stream in enumerate(self._beginning.streams) if stream.steps}
-            self.finished = set(range(len(self._state.workers))) - busy - self.given_up.keys()
+        os.close(self._fds["position"])
+        self._fds["position"] = pickled("position", position)
+        self._dealt()
+        busy = {i for i, stream in enumerate(self._beginning.streams) if stream.steps}
+        self.finished = set(range(len(self._state.workers))) - busy - self.given_up.keys()
         self.start()
