@@ -69,7 +69,8 @@ def distribute(
         functions change: that is not noticed, but for another number of parameters. Without a folder
         nothing is kept.
     seed : int
-        Of the initial weights, set before ``build()``.
+        Of the initial weights, set before ``build()``. Random numbers after it, as of dropout, come from the
+        seed, the worker, and how many batches are behind it when it begins or goes on.
     threads : int, optional
         Cores for all processes together; all there are by default.
     **settings
