@@ -106,11 +106,15 @@ def write_tsv(path: str | Path, table: pd.DataFrame, columns: Mapping[str, str |
         Column name to description with unit, or to all that the sidecar shall say of it. A name that
         ends in ``*`` describes all columns that start with what precedes the star.
     """
-    path = Path(path)
-    said = {k: {"Description": v} if isinstance(v, str) else dict(v) for k, v in columns.items()}
-    write_json(path.with_suffix(".json"), said)
+    describe(path, columns)
     with atomic(path) as temporary:
         table.to_csv(temporary, sep="\t", index=False, na_rep="n/a", lineterminator="\n")
+
+
+def describe(path: str | Path, columns: Mapping[str, str | Mapping[str, Any]]) -> None:
+    """Write the column descriptions of a table beside it; see `write_tsv`."""
+    said = {k: {"Description": v} if isinstance(v, str) else dict(v) for k, v in columns.items()}
+    write_json(Path(path).with_suffix(".json"), said)
 
 
 def read_tsv(path: str | Path, **options: Any) -> pd.DataFrame:

@@ -212,8 +212,12 @@ class CustomWorkload(KerasWorkload):
             self.gradient(batch)
 
     def stream(self, position: Position, worker: int, part: int = 0, parts: int = 1) -> CustomStream:
-        """See `Workload`; a part of a batch is a batch of that one of so many more workers."""
+        """See `Workload`; a part of a batch is a batch of that one of so many more workers.
+
+        From here on this process draws random numbers as that worker.
+        """
         own, workers = worker * parts + part, len(position.batches) * parts
+        self._seed(own, position.batches[worker])
         members = range(worker * parts, (worker + 1) * parts)
         steps = [self._source.steps(member, workers) for member in members]
         stream = CustomStream(
@@ -222,6 +226,19 @@ class CustomWorkload(KerasWorkload):
         )  # fmt: skip
         self._stream = stream
         return stream
+
+    def _seed(self, worker: int, batches: int) -> None:
+        """Begin other random numbers for each worker, and for each place in its data that one goes on from.
+
+        The weights are made by then, with random numbers that are the same for all.
+        """
+        from dca.model.backend import keras
+
+        random = np.random.default_rng([self._job.seed, worker, batches])
+        keras.utils.set_random_seed(int(random.integers(2**32)))
+        for variable in self.model.variables:
+            if variable.name == "seed_generator_state":  # A layer's own, such as that of dropout.
+                variable.assign([int(random.integers(2**31)), 0])
 
     def validate(self) -> Losses | None:
         """See `Workload`."""

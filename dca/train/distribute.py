@@ -69,7 +69,8 @@ def distribute(
         functions change: that is not noticed, but for another number of parameters. Without a folder
         nothing is kept.
     seed : int
-        Of the initial weights, set before ``build()``.
+        Of the initial weights, set before ``build()``. Random numbers after it, as of dropout, come from the
+        seed, the worker, and how many batches are behind it when it begins or goes on.
     threads : int, optional
         Cores for all processes together; all there are by default.
     **settings
@@ -93,6 +94,9 @@ def distribute(
 
     Notes
     -----
+    A lost worker of ``downpour`` is replaced three times at most. Then the others go on without its batches:
+    nobody can tell which are left, so they are not dealt out anew.
+
     What is not trainable, such as the averages of a batch normalisation, is not exchanged: each process
     has its own, and the model that is returned has none.
     """

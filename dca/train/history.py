@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from dca.errors import InputError
-from dca.files import atomic, read_tsv, write_tsv
+from dca.files import atomic, describe, read_tsv
 from dca.train.losses import Losses
 
 HISTORY = {
@@ -41,6 +42,9 @@ FLUSH_S = 10.0
 class Record:
     """A growing table that is rewritten atomically now and then.
 
+    Who adds a row waits for no disk: each row is made into text once, when it is added, and a thread writes
+    all of them.
+
     Parameters
     ----------
     path : path
@@ -61,33 +65,55 @@ class Record:
         self.path, self.columns = Path(path), columns
         self._copy = self.path.parent / "checkpoints" / self.path.name
         self._rows: list[dict[str, Any]] = [] if keep is None else _earlier(self._copy, columns, keep)
-        self._next_flush = time.monotonic() + FLUSH_S
+        self._lines = ["\t".join(columns) + "\n", *map(self._line, self._rows)]
+        self._thread = ThreadPoolExecutor(1, "record")
+        self._writing: Future[None] | None = None
+        self._next_write = time.monotonic() + FLUSH_S
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def add(self, **values: Any) -> None:
-        """Append a row; what is not given is n/a. Every few seconds the file is brought up to date."""
+        """Append a row; what is not given is n/a. Every few seconds the file is brought up to date.
+
+        Raises
+        ------
+        OutputError
+            If that could not be done the last time.
+        """
         unknown = values.keys() - self.columns.keys()
         if unknown:
             raise ValueError(f"unknown columns: {sorted(unknown)}")
         self._rows.append(values)
-        if time.monotonic() >= self._next_flush:
-            self.flush()
+        self._lines.append(self._line(values))
+        if self._writing is not None and self._writing.done():
+            written, self._writing = self._writing, None
+            written.result()
+        if self._writing is None and time.monotonic() >= self._next_write:
+            self._writing = self._thread.submit(self._write)
+
+    def _line(self, values: dict[str, Any]) -> str:
+        cells = (values.get(name) for name in self.columns)
+        return "\t".join("n/a" if cell is None or cell != cell else str(cell) for cell in cells) + "\n"
 
     def flush(self) -> None:
-        """Write the file now."""
+        """Write the file now, and wait for it; any thread may."""
+        self._thread.submit(self._write).result()
+
+    def _write(self) -> None:
         begin = time.monotonic()
-        write_tsv(self.path, self.table(), self.columns)
+        describe(self.path, self.columns)
+        with atomic(self.path) as temporary:
+            temporary.write_text("".join(self._lines), encoding="utf-8")
         with atomic(self._copy) as temporary:
             shutil.copyfile(self.path, temporary)
         end = time.monotonic()
         # A long table takes longer to write: at most a twentieth of the time goes into it.
-        self._next_flush = end + max(FLUSH_S, 20 * (end - begin))
+        self._next_write = end + max(FLUSH_S, 20 * (end - begin))
 
-    def table(self) -> pd.DataFrame:
-        """Return the rows so far."""
-        return pd.DataFrame(self._rows, columns=list(self.columns))
+    def close(self) -> None:
+        """Wait for what is being written."""
+        self._thread.shutdown()
 
     def training_loss(self, updates: int) -> Losses | None:
         """Average the losses of the last `updates` training rows of a history."""

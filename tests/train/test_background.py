@@ -87,3 +87,19 @@ def test_a_last_checkpoint_is_not_written_beside_another_of_the_same_update(tmp_
     assert checkpoints.most == 1
     assert background.saved == 7 and checkpoints.latest(3).step == 7
     background.ready()  # raises what the thread raised
+
+
+def test_tables_are_written_before_their_checkpoint_and_the_main_thread_waits_for_neither(tmp_path, journal):
+    go_on, order = threading.Event(), []
+    checkpoints = SimpleNamespace(save=lambda state: order.append("checkpoint"))
+    start = SimpleNamespace(
+        checkpoints=checkpoints, resumed=0, place=lambda state: Position.start(1, 10), workload=None
+    )
+    journal.flush = lambda: order.append(go_on.wait(10))
+    background = Background(start, journal, lambda: None)
+    background.want_checkpoint()
+    assert background.ready()
+    background.take(make_snapshot())
+    go_on.set()
+    background._running.result(10)
+    assert order == [True, "checkpoint"]

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ import pytest
 from dca.errors import ConfigError, DCAError
 from dca.model.backend import keras, tf
 from dca.train import distribute
+from dca.train.custom import Custom
 from dca.train.flat import get_flat
+from dca.train.position import Position
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("processes")]
 
@@ -93,6 +96,39 @@ def test_workers_in_step_equal_a_plain_loop_over_all_their_batches():
     trained = distribute(build, loss, batches, mode="sync", workers=2, seed=5, epochs=3, learning_rate=0.05)
     np.testing.assert_allclose(get_flat(trained.model), get_flat(expected), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(trained.history["loss"], losses, rtol=1e-4)
+
+
+def noisy(model, batch):
+    return loss(model, (batch[0] + tf.random.normal(tf.shape(batch[0])), batch[1]))
+
+
+def with_dropout():
+    layers = [
+        keras.Input((12, 1)),
+        keras.layers.Flatten(),
+        keras.layers.Dropout(0.5, seed=1),
+        keras.layers.Dense(2),
+    ]
+    return keras.Sequential(layers)
+
+
+@pytest.mark.parametrize(
+    ("build", "loss"),
+    [(build, noisy), (with_dropout, lambda model, batch: tf.reduce_mean(model(batch[0], training=True)))],
+)
+def test_workers_begin_alike_and_then_draw_random_numbers_of_their_own(build, loss):
+    """Nor does one that goes on draw those again that it drew at first; what is the same comes again."""
+    job = SimpleNamespace(seed=3, settings=SimpleNamespace(epochs=2))
+    gradients, weights = [], []
+    for worker, done in [(0, 0), (1, 0), (1, 5), (1, 5)]:  # five batches are an epoch
+        workload = Custom(build, loss, lambda worker, workers: batches(0, 1))(job)
+        weights.append(workload.weights())
+        batch = workload.stream(Position.start(2, 1).moved(worker, done), worker).first()
+        gradients.append(workload.gradient(batch)[0])
+    assert all(np.array_equal(own, weights[0]) for own in weights)
+    first, other, later, again = gradients
+    assert not np.allclose(first, other) and not np.allclose(other, later)
+    np.testing.assert_array_equal(later, again)
 
 
 def test_a_generator_needs_its_number_of_steps():

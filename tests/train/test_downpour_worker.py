@@ -153,6 +153,14 @@ def test_overlap_makes_weights_one_exchange_older_and_says_so(overlap, age):
     assert seen == agents.computed_from == [max(0, i - age) for i in range(6)]
 
 
+@pytest.mark.parametrize("overlap", [False, True])
+def test_a_mean_is_as_old_as_the_oldest_gradient_in_it(overlap):
+    agents = Agents(3, 2)
+    seen = play(agents, 11, n_push=3, n_fetch=2, overlap=overlap)
+    assert agents.computed_from == [min(seen[i : i + 3]) for i in range(0, 11, 3)]
+    assert any(len(set(seen[i : i + 3])) > 1 for i in range(0, 11, 3))  # with a fetch in between
+
+
 @pytest.mark.parametrize(("n_push", "overlap"), [(1, False), (1, True), (3, False)])
 def test_the_share_of_time_that_went_into_waiting_for_rows(monkeypatch, n_push, overlap):
     now = [100.0]

@@ -1,7 +1,10 @@
 import json
+import shutil
+import threading
 
 import pytest
 
+from dca.errors import OutputError
 from dca.files import read_tsv
 from dca.train.history import HISTORY, TIMELINE, Record
 
@@ -58,8 +61,36 @@ def test_writing_is_throttled(tmp_path, monkeypatch):
     assert not record.path.exists()
     now[0] += 11
     record.add(worker=1)
+    record.close()
     record.add(worker=2)
     assert read_tsv(record.path)["worker"].tolist() == [0, 1]
+
+
+def test_adding_does_not_wait_for_a_slow_disk(tmp_path, monkeypatch):
+    now, go_on, in_time = [100.0], threading.Event(), []
+    monkeypatch.setattr("dca.train.history.time.monotonic", lambda: now[0])
+    copy = shutil.copyfile
+    monkeypatch.setattr("shutil.copyfile", lambda *paths: (in_time.append(go_on.wait(10)), copy(*paths)))
+    record = Record(tmp_path / "timeline.tsv", TIMELINE)
+    for worker in range(5):
+        now[0] += 11
+        record.add(worker=worker)
+    go_on.set()
+    record.flush()
+    assert in_time == [True, True]  # One was under way, so that no other began before the last.
+    assert read_tsv(record.path)["worker"].tolist() == list(range(5))
+
+
+def test_a_table_that_cannot_be_written_is_an_error_at_the_next_row(tmp_path, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("dca.train.history.time.monotonic", lambda: now[0])
+    (tmp_path / "file").write_text("")
+    record = Record(tmp_path / "file" / "timeline.tsv", TIMELINE)
+    now[0] += 11
+    record.add(worker=0)
+    record.close()
+    with pytest.raises(OutputError, match="cannot be written"):
+        record.add(worker=1)
 
 
 def test_mean_losses(tmp_path):

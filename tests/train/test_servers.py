@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from dca.train.downpour import servers as servers_module
+from dca.train.downpour.parameters import Limits
 from dca.train.downpour.servers import Servers
 from dca.train.downpour.state import ServerState
 from dca.train.processes.channel import Channel, ChannelClosedError
@@ -14,27 +15,39 @@ from dca.train.processes.shared import SharedVector
 
 
 @pytest.fixture
-def server_end():
+def tasks():
+    """What the servers are told."""
+    return []
+
+
+@pytest.fixture
+def server_end(tasks):
     """The servers of a job without a process, and the channel that is its only server's end."""
     ends = []
 
     def start(role, module, fds, task):
+        tasks.append(task)
         ends.append(Channel(os.dup(fds["supervisor"])))
         return SimpleNamespace(role=role, status=None)
 
     vector = SharedVector.create("state", 4)
     settings = SimpleNamespace(
-        servers=1, optimizer="sgd", learning_rate=0.1, ramp_steps=0, compression="none", max_steps=None,
-        max_staleness=None, warmup_loss=None,
+        servers=1, optimizer="sgd", learning_rate=0.1, ramp_steps=0, compression="none", max_steps=90,
+        max_staleness=7, warmup_loss=2.5,
     )  # fmt: skip
     job = SimpleNamespace(settings=settings, cores=1)
     start_of_it = SimpleNamespace(
-        length=4, state=ServerState(), vector=vector, snapshot=vector, warmup_steps=0
+        length=4, state=ServerState(), vector=vector, snapshot=vector, warmup_steps=30
     )
     nursery = SimpleNamespace(start=start, attend=lambda: None, end=lambda children: None)
     yield Servers(job, start_of_it, nursery), ends[0]
     ends[0].close()
     vector.close()
+
+
+def test_a_server_is_told_all_limits(server_end, tasks):
+    expected = Limits(max_updates=90, max_staleness=7, warmup_steps=30, warmup_loss=2.5)
+    assert Limits(**tasks[0]["limits"]) == expected
 
 
 def test_messages_that_never_cease_do_not_keep_the_supervisor_from_the_rest(server_end):

@@ -66,7 +66,7 @@ class Background:
     """Does one thing at a time in a thread of its own.
 
     Wishes are gathered; `ready` says when a snapshot should be asked for; `take` gets it and begins.
-    All methods are the main thread's; only it writes to the journal.
+    All methods are the main thread's; only it adds to the journal.
 
     Parameters
     ----------
@@ -178,8 +178,6 @@ class Background:
         work.result()
 
     def _checkpoint(self, snapshot: Snapshot) -> Checkpoint:
-        # The tables first: the rows of a checkpoint are then never missing.
-        self._journal.flush()
         state = snapshot.state
         return Checkpoint(
             state.updates, state.rows, state.rejected, self._journal.elapsed_s,
@@ -189,6 +187,8 @@ class Background:
     def _save(self, checkpoint: Checkpoint, epoch: int) -> None:
         begin = time.time()
         with self._saving:  # Two of the same update would be written to one file.
+            # The tables first: the rows of a checkpoint are then never missing.
+            self._journal.flush()
             self._start.checkpoints.save(checkpoint)
             self.saved = checkpoint.step
         self._done.append(_Done("checkpoint", begin, time.time(), self.saved, checkpoint.samples, epoch))

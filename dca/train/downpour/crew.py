@@ -28,7 +28,8 @@ class Crew:
     A lost pair goes through two steps: its processes are ended (`watch`), and when the server has
     seen that, and so knows what came through, a successor goes on from there (`detached`). If there
     have been too many, the rows that are left are dealt out to the others: all end, at the cost of the
-    step under way, and when the server has seen that, start again with their new shares.
+    step under way, and when the server has seen that, start again with their new shares. If nobody can tell
+    what is left, they just go on.
 
     Parameters
     ----------
@@ -66,6 +67,7 @@ class Crew:
         self._reasons: dict[int, str] = {}
         self._attached: set[int] = set()
         self._dealing = False
+        self._stopped: set[int] = set()
         self.finished = {i for i, own in enumerate(self._state.workers) if own.done}
         self.given_up: dict[int, str] = {}
         self.restarts: Counter[int] = Counter()
@@ -181,17 +183,20 @@ class Crew:
             )  # fmt: skip
             self._start(worker)
             return
+        known = self._beginning.streams[worker].left() is not None
         logger.error(
-            "Worker %d was lost %d times (%s): the others take over its rows.",
-            worker, MAX_RESTARTS + 1, reason,
+            "Worker %d was lost %d times (%s): the others %s.", worker, MAX_RESTARTS + 1, reason,
+            "take over its rows" if known else "go on without its batches",
         )  # fmt: skip
         self._give_up(worker, reason)
+        if not known:
+            return
         self._dealing = True
         self.dismiss()
         self._deal()
 
     def stop(self, worker: int, reason: str) -> None:
-        """End a worker for good. Its rows are left alone: they are what is wrong with it.
+        """End a worker for good. Its rows are dealt to nobody: they are what is wrong with it.
 
         Raises
         ------
@@ -201,6 +206,7 @@ class Crew:
         logger.error("Worker %d is stopped (%s): the others go on.", worker, reason)
         if worker in self._pairs:
             self._drop(worker, reason)
+        self._stopped.add(worker)
         self._give_up(worker, reason)
 
     def _give_up(self, worker: int, reason: str) -> None:
@@ -215,11 +221,10 @@ class Crew:
         if self._attached:
             return
         self._dealing = False
-        position = self._beginning.deal(tuple(sorted(self.given_up)))
-        if position is not None:
-            os.close(self._fds["position"])
-            self._fds["position"] = pickled("position", position)
-            self._dealt()
-            busy = {i for i, stream in enumerate(self._beginning.streams) if stream.steps}
-            self.finished = set(range(len(self._state.workers))) - busy - self.given_up.keys()
+        position = self._beginning.deal(tuple(sorted(self.given_up)), tuple(sorted(self._stopped)))
+        os.close(self._fds["position"])
+        self._fds["position"] = pickled("position", position)
+        self._dealt()
+        busy = {i for i, stream in enumerate(self._beginning.streams) if stream.steps}
+        self.finished = set(range(len(self._state.workers))) - busy - self.given_up.keys()
         self.start()

@@ -74,7 +74,8 @@ class Exchange:
         self._position, self._epoch = position, 0
         self._turns = turns(settings.n_push, settings.n_fetch)
         self._accrual = Accrual()
-        self._versions: list[float] = []
+        self._versions: list[float] = []  # of the weights at hand
+        self._oldest: list[float] = []  # of those that the first gradient since the last push is from
         self._free = self._begin = self._end = self._computed = 0.0
         self._thread = ThreadPoolExecutor(1, "exchange") if settings.overlap else None
         self._running: Future[_Pulled] | None = None
@@ -97,6 +98,8 @@ class Exchange:
 
     def add(self, epoch: int, gradient: Vector, losses: Losses, rows: int, begin: float) -> None:
         """Take in the gradient of a batch whose computing began at `begin` and has just ended."""
+        if self._accrual.batches == 0:
+            self._oldest = self._versions
         self._accrual.add(gradient, losses, rows, self._free, begin, time.time())
         self._position, self._epoch = self._position + 1, epoch
 
@@ -154,9 +157,11 @@ class Exchange:
             exchange_end=self._end,
         )
         gradient = own.gradient if finite else None
+        # A mean is as old as the oldest gradient in it.
+        versions = self._oldest if own.batches else self._versions
         self._computed = own.end
         own.clear()
-        return partial(self._carry, gradient, header, self._versions, fetch)
+        return partial(self._carry, gradient, header, versions, fetch)
 
     def _stall(self) -> float:
         """Give the share of the time since the last push was computed that went into waiting for rows."""

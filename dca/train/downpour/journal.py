@@ -82,10 +82,12 @@ class Journal:
         )  # fmt: skip
 
     def flush(self) -> None:
-        """Bring both tables up to date on disk."""
+        """Bring both tables up to date on disk; any thread may."""
         self.history.flush()
         self.timeline.flush()
 
     def close(self) -> None:
-        """End the progress bar."""
+        """End the progress bar, and wait for what is being written."""
         self._bar.close()
+        self.history.close()
+        self.timeline.close()

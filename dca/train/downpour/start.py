@@ -64,12 +64,13 @@ class Beginning:
         """Tell the place in the data at which the server is."""
         return self.positions[state.deals].at(*(own.position for own in state.workers))
 
-    def deal(self, lost: tuple[int, ...]) -> Position | None:
-        """Deal what is left to all workers but those lost; None if nobody can tell what it is."""
+    def deal(self, lost: tuple[int, ...], stopped: tuple[int, ...]) -> Position:
+        """Deal what is left to all workers but those lost.
+
+        What those lost have left that were stopped is dealt to nobody.
+        """
         position = self.place(self.state)
-        position = position.dealt(len(position.batches), position.batch_size, self.workload, lost)
-        if position.agenda is None:
-            return None
+        position = position.dealt(len(position.batches), position.batch_size, self.workload, lost, stopped)
         self.positions.append(position)
         self.streams[:] = [self.workload.stream(position, i) for i in range(len(position.batches))]
         self.state.deal()

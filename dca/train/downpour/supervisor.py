@@ -38,8 +38,9 @@ ANSWER_S = 30  # for the servers to answer, when the job ends
 class Supervisor:
     """One training from its beginning to its outcome.
 
-    Its loop never blocks for longer than a tick: what takes time, validation and checkpoints, is done
-    in a thread on a copy of the weights.
+    Its loop never blocks for longer than a tick, or all workers would wait for a server that waits to tell it
+    something: what takes time, validation and checkpoints, is done in a thread on a copy of the weights, and
+    tables are written in threads of their own.
 
     Parameters
     ----------
@@ -96,9 +97,9 @@ class Supervisor:
         except ChannelClosedError:
             raise self._server_lost() from None
         finally:
-            self._journal.close()
             self._starter.close()
             self._nursery.close()
+            self._journal.close()
 
     @property
     def _complete(self) -> bool:
