@@ -40,12 +40,19 @@ def environment() -> dict[str, str]:
     path = os.environ.get("PATH", os.defpath)
     if folder:
         path = os.pathsep.join([str(folder / "share" / "fsl" / "bin"), str(folder / "bin"), path])
-    return {
+    variables = {
         "PATH": path,
         "FSLOUTPUTTYPE": "NIFTI_GZ",
         # Programs that could hand themselves to a cluster's queue run here: the workflow does the queueing.
         "FSLSUBALREADYRUN": "true",
-    } | ({"FSLDIR": str(folder)} if folder else {})
+        "USER": os.environ.get("USER") or str(os.getuid()),  # FSL's Tcl scripts read it
+    }
+    if folder:
+        variables["FSLDIR"] = str(folder)
+        # As FSL's own fsl.sh sets them; without, `feat` starts itself again for ever.
+        for name in ("FSLTCLSH", "FSLWISH"):
+            variables[name] = os.environ.get(name) or str(folder / "bin" / name.lower())
+    return variables
 
 
 def find(program: str) -> str | None:
