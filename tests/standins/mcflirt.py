@@ -53,7 +53,7 @@ def main(arguments: list[str]) -> None:
     given = parser.parse_args(arguments)
     image = load(vars(given)["in"])
     aligned, matrices = register(image, given.refvol)
-    save(aligned, image, given.out)
+    save(aligned, image, given.out, image.get_data_dtype())
     write_matrices(Path(given.out + ".mat"), matrices)
     np.savetxt(given.out + ".par", np.zeros((len(matrices), 6)))  # not read: its centre is FSL's own
     centre = to_fsl(image)[:3, :3] @ ((np.array(image.shape[:3]) - 1) / 2) + to_fsl(image)[:3, 3]

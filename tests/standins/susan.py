@@ -11,7 +11,8 @@ def main(arguments: list[str]) -> None:
     image = load(source)
     assert load(guide).shape == image.shape[:3]
     width = float(sigma) / np.array(image.header.get_zooms()[:3])
-    save(gaussian_filter(np.asarray(image.dataobj, dtype=float), (*width, 0)), image, out)
+    smooth = gaussian_filter(np.asarray(image.dataobj, dtype=float), (*width, 0))
+    save(smooth, image, out, image.get_data_dtype())
 
 
 if __name__ == "__main__":

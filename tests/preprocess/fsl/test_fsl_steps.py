@@ -35,11 +35,14 @@ def motion(bold, folder):
 
 
 @pytest.mark.parametrize(
-    "affine", [AXIAL, oblique(FLIPPED), PERMUTED], ids=["axial", "oblique and flipped", "permuted"]
+    ("affine", "dtype"),
+    [(AXIAL, np.float32), (oblique(FLIPPED), np.int16), (PERMUTED, np.float32)],
+    ids=["axial", "oblique and flipped, of whole numbers", "permuted"],
 )
-def test_known_motion_is_recovered_with_natives_columns_and_units(save, tmp_path, affine):
+def test_known_motion_is_recovered_with_natives_columns_and_units(save, tmp_path, affine, dtype):
     truth = matrices_from_parameters(wander(LENGTH), np.zeros(3))
-    record, table = motion(save("bold.nii.gz", moving_head(affine, truth), affine), tmp_path / "out mit ü")
+    run = moving_head(affine, truth).astype(dtype)
+    record, table = motion(save("bold.nii.gz", run, affine), tmp_path / "out mit ü")
     assert list(table) == list(PARAMETERS)
     assert record["reference_volume"] == LENGTH // 2
     found = matrices_from_parameters(table.to_numpy(), grid_centre(affine, SHAPE))
@@ -52,6 +55,7 @@ def test_known_motion_is_recovered_with_natives_columns_and_units(save, tmp_path
     assert record["fsl"] == "0.0-standin"
     mean, aligned = (data(tmp_path / "out mit ü" / f"{name}.nii.gz") for name in ("mean", "aligned"))
     np.testing.assert_allclose(mean, aligned.mean(axis=3), rtol=1e-4, atol=0.01)
+    assert (aligned % 1 != 0).mean() > 0.9  # nothing was rounded
 
 
 def test_values_that_are_not_finite_reach_no_program_and_leave_the_mask(save, tmp_path):
