@@ -113,9 +113,13 @@ def missing(settings: Mapping[str, Any]) -> list[str]:
     """Programs and templates that the settings need and that cannot be found."""
     absent = [program for program in needed(settings) if not find(program)]
     if settings["registration"] != "none":
-        templates = [standard_image(suffix) for suffix in ("", "_brain")]
-        absent += [str(path) for path in templates if not path.is_file()]
+        absent += map(str, missing_templates())
     return absent
+
+
+def missing_templates() -> list[Path]:
+    """Those of FSL's templates that registration needs and that are not there."""
+    return [path for path in map(standard_image, ("", "_brain")) if not path.is_file()]
 
 
 def check(settings: Mapping[str, Any]) -> None:
