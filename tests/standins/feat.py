@@ -8,7 +8,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 from common import load, run_as_program, save
-from mcflirt import register, write_matrices
+from mcflirt import register, write_motion
 
 from dca.preprocess.highpass import highpass
 from dca.preprocess.mask import brain_mask
@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> None:
     if image.shape[3] != int(design["npts"]):
         sys.exit("wrong number of volumes")
     aligned, matrices = register(image, image.shape[3] // 2)
-    write_matrices(folder / "mc" / "prefiltered_func_data_mcf.mat", matrices)
+    write_motion(str(folder / "mc" / "prefiltered_func_data_mcf"), matrices, image)
     names = ("mean_func", "mask", "0", "1", "2", "filtered_func_data")
     at = {name: folder / f"{name}.nii.gz" for name in names}
     save(aligned, image, str(at["0"]))

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from dca.errors import ToolError
+from dca.files import read_tsv
 from dca.preprocess.fsl import feat
 from dca.preprocess.fsl.geometry import read_matrices
 from dca.preprocess.rigid import PARAMETERS, grid_centre, matrices_from_parameters, rms_displacement
@@ -42,6 +43,8 @@ def test_feats_results_become_those_of_the_other_backends(save, tmp_path):
     inside = head(points) > 60
     assert np.sqrt(np.square(rms_displacement(found, expected, points[inside])).mean()) < 0.06
     assert read_matrices(out / "xfm.tsv").shape == (LENGTH, 4, 4)
+    displacement = read_tsv(out / "xfm.tsv")["absolute_displacement"]
+    assert displacement.mean() == pytest.approx(records[0]["mcflirt_absolute_displacement_mm"])
 
 
 def test_the_design_file_says_what_the_settings_say(still, tmp_path):

@@ -9,6 +9,7 @@ import pytest
 from scipy.ndimage import binary_dilation
 
 from dca.errors import DependencyError, ImageError, OutputError, ToolError
+from dca.files import read_tsv
 from dca.preprocess import highpass as native_highpass
 from dca.preprocess import scale as native_scale
 from dca.preprocess import smooth as native_smooth
@@ -52,6 +53,11 @@ def test_known_motion_is_recovered_with_natives_columns_and_units(save, tmp_path
     error = rms_displacement(found, expected, points[inside])
     assert np.sqrt(np.square(error).mean()) < 0.06
     assert record["mcflirt_absolute_displacement_mm"] > record["mcflirt_relative_displacement_mm"] > 0
+    table = read_tsv(tmp_path / "out mit ü" / "xfm.tsv")
+    absolute, relative = table["absolute_displacement"], table["relative_displacement"]
+    assert len(absolute) == LENGTH and absolute[LENGTH // 2] == pytest.approx(0, abs=0.02)
+    assert relative.isna().tolist() == [True] + [False] * (LENGTH - 1)
+    assert relative.mean() == pytest.approx(record["mcflirt_relative_displacement_mm"])
     assert record["fsl"] == "0.0-standin"
     mean, aligned = (data(tmp_path / "out mit ü" / f"{name}.nii.gz") for name in ("mean", "aligned"))
     np.testing.assert_allclose(mean, aligned.mean(axis=3), rtol=1e-4, atol=0.01)
