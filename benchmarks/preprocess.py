@@ -46,13 +46,15 @@ BLOCK = 4  # volumes
 HEAD_MM = 50.0
 
 
-def simulate(voxel_mm: float, amplitude: float, length: int, path: Path) -> tuple[np.ndarray, np.ndarray]:
+def simulate(
+    voxel_mm: float, amplitude: float, length: int, path: Path, template_mm: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
     """Write a moving run; return its matrices (T, 4, 4) and the brain's points (M, 3) in mm."""
     from nilearn.datasets import load_mni152_template
 
-    template = load_mni152_template(resolution=1)
+    template = load_mni152_template(resolution=template_mm)
     still = template.get_fdata(dtype=np.float32)
-    still = ndimage.gaussian_filter(100 * still / still[still > 0].mean(), voxel_mm / 2.355)
+    still = ndimage.gaussian_filter(100 * still / still[still > 0].mean(), voxel_mm / 2.355 / template_mm)
     inverse = np.linalg.inv(template.affine)
     blob = np.moveaxis(np.indices(still.shape), 0, -1) @ template.affine[:3, :3].T + template.affine[:3, 3]
     active = still * np.exp(-np.square(blob - [0, -85, 5]).sum(-1) / (2 * 12**2)).astype(np.float32)

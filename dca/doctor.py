@@ -55,7 +55,7 @@ def examine(folder: str | Path = ".") -> list[Finding]:
     folder : path
         Where results would go: its free space is looked at.
     """
-    return [*_packages(), _niimath(), _horovod(), _fsl(), *_machine(Path(folder))]
+    return [*_packages(), _niimath(), _horovod(), *_fsl(), *_machine(Path(folder))]
 
 
 def _packages() -> Iterator[Finding]:
@@ -95,13 +95,23 @@ def _horovod() -> Finding:
     return Finding("Horovod", "ok", f"{horovod.__version__} with Gloo")
 
 
-def _fsl() -> Finding:
+def _fsl() -> Iterator[Finding]:
     absent = [program for program in install.PROGRAMS if not install.find(program)]
     if len(absent) == len(install.PROGRAMS):
-        return Finding("FSL", "limited", f"not found; only backend fsl needs it: {install.REMEDY}")
+        yield Finding("FSL", "limited", f"not found; only backend fsl needs it: {install.REMEDY}")
+        return
     if absent:
-        return Finding("FSL", "limited", f"{install.version()} without {', '.join(absent)}: {install.REMEDY}")
-    return Finding("FSL", "ok", install.version())
+        yield Finding("FSL", "limited", f"{install.version()} without {', '.join(absent)}: {install.REMEDY}")
+    else:
+        yield Finding("FSL", "ok", install.version())
+    if templates := install.missing_templates():
+        names = f"{', '.join(path.name for path in templates)} in {templates[0].parent}"
+        needed = "only preprocess.registration needs them"
+        yield Finding("FSL's templates", "limited", f"without {names}; {needed}: {install.REMEDY}")
+    if not install.find(install.GRADUNWARP):
+        needed = "only preprocess.fsl.gradient_coefficients needs it"
+        remedy = "pip install gradunwarp"
+        yield Finding("gradunwarp", "limited", f"{install.GRADUNWARP} not found; {needed}: {remedy}")
 
 
 def _machine(folder: Path) -> Iterator[Finding]:

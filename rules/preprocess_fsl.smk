@@ -201,7 +201,6 @@ if "smooth" in STEPS:
         input:
             bold=before("smooth"),
             mask=result("preprocess/{run_id}/mask.nii.gz"),
-            mean=result("preprocess/{run_id}/mean.nii.gz"),
         output:
             bold=temp(step_image("smooth")),
             record=temp(result("preprocess/{run_id}/smooth.step.json")),

@@ -179,5 +179,7 @@ def fsl_standins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     coarse = nib.affines.from_matvec(np.diag([-8, 8, 8]), [90, -126, -72])  # left-handed, as FSL's own
     coarse_template = image.resample_img(template, coarse, (24, 28, 24), force_resample=True)
     for suffix in ("", "_brain"):
-        nib.save(coarse_template, folder / "data" / "standard" / f"MNI152_T1_2mm{suffix}.nii.gz")
+        path = folder / "data" / "standard" / f"MNI152_T1_2mm{suffix}.nii.gz"
+        nib.save(coarse_template, path)
+        path.chmod(0o444)  # root may write all the same: the fixture standin_fsl compares
     return folder

@@ -119,14 +119,25 @@ def test_doctor_says_how_to_get_what_is_missing(monkeypatch):
 
 def test_doctor_names_the_programs_of_fsl_that_are_missing(monkeypatch, tmp_path, fsl_standins):
     monkeypatch.setenv("FSLDIR", str(fsl_standins))
-    assert Finding("FSL", "ok", "0.0-standin") in examine(tmp_path)
+    findings = {finding.what: finding for finding in examine(tmp_path)}
+    assert findings["FSL"] == Finding("FSL", "ok", "0.0-standin")
+    assert not {"FSL's templates", "gradunwarp"} & set(findings)
     monkeypatch.setenv("FSLDIR", str(tmp_path))
     found = next(finding for finding in examine(tmp_path) if finding.what == "FSL")
     assert found.state == "limited" and "only backend fsl needs it" in found.detail
     (tmp_path / "bin").mkdir()
     for program in (fsl_standins / "bin").iterdir():
-        if program.name not in ("susan", "fnirt"):
+        if program.name not in ("susan", "fnirt", "gradient_unwarp.py"):
             (tmp_path / "bin" / program.name).symlink_to(program)
-    found = next(finding for finding in examine(tmp_path) if finding.what == "FSL")
+    findings = {finding.what: finding for finding in examine(tmp_path)}
+    found = findings["FSL"]
     assert (found.state, found.detail.split(":")[0]) == ("limited", "unknown without susan, fnirt")
     assert "--sdm conda" in found.detail
+    assert (
+        findings["gradunwarp"].state == "limited"
+        and "pip install gradunwarp" in findings["gradunwarp"].detail
+    )
+    templates = findings["FSL's templates"]
+    assert templates.state == "limited"
+    assert "without MNI152_T1_2mm.nii.gz, MNI152_T1_2mm_brain.nii.gz in" in templates.detail
+    assert "only preprocess.registration needs them" in templates.detail

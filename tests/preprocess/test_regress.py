@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -93,3 +96,30 @@ def test_a_run_with_regression_has_it_in_place_of_the_filter(still, tmp_path):
         *("motion", "mask", "bias", "scale", "regress", "confounds")
     ]
     assert summary["censored_volumes"] == 0
+
+
+MEASURE = """
+import re, sys
+from pathlib import Path
+import nilearn.signal  # which the step imports only when it needs it
+from dca.preprocess.regress import regress
+
+def kib(name):
+    return int(re.search(name + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+
+before = kib("VmRSS")
+regress(*sys.argv[1:], kind="motion24", tr=2.0, highpass_s=100)
+print(1024 * (kib("VmHWM") - before))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc")
+def test_a_heavy_step_adds_no_more_memory_than_the_run_has_times_two_and_a_half(save, tmp_path):
+    shape = (44, 50, 40, LENGTH)
+    data = np.random.default_rng(0).standard_normal(shape, np.float32) + 100
+    confounds().to_csv(tmp_path / "confounds.tsv", sep="\t", index=False)
+    arguments = [save("bold.nii", data), tmp_path / "confounds.tsv", tmp_path / "out.nii"]
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, *arguments], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert 0.2 * data.nbytes < int(done.stdout) < 2.5 * data.nbytes

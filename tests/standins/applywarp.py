@@ -20,9 +20,9 @@ def main(arguments: list[str]) -> None:
     order = ORDER[given.interp]
     moved = [sample(volume, image, points, order, "constant") for volume in np.moveaxis(volumes, -1, 0)]
     if data.ndim == 3:
-        save(moved[0], target, given.out)
+        save(moved[0], target, given.out, image.get_data_dtype())
     else:  # on the input's own grid, whose repetition time is kept
-        save(np.stack(moved, axis=-1), image, given.out)
+        save(np.stack(moved, axis=-1), image, given.out, image.get_data_dtype())
 
 
 if __name__ == "__main__":

@@ -39,10 +39,12 @@ def load(name: str) -> nib.Nifti1Image:
     return nib.load(image_path(name))
 
 
-def save(data: np.ndarray, like: nib.Nifti1Image, name: str) -> None:
-    """Save float32 data on the grid of another image."""
+def save(data: np.ndarray, like: nib.Nifti1Image, name: str, dtype: np.dtype = np.float32) -> None:
+    """Save data on the grid of another image."""
     zooms = [*like.header.get_zooms(), 1.0][: data.ndim]
-    image = nib.Nifti1Image(data.astype(np.float32), like.affine)
+    if np.issubdtype(dtype, np.integer):
+        data = np.rint(data)
+    image = nib.Nifti1Image(data.astype(dtype), like.affine)
     image.header.set_zooms(zooms)
     image.header.set_xyzt_units(*like.header.get_xyzt_units())
     image.header.set_sform(like.affine, max(int(like.header["sform_code"]), 1))

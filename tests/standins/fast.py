@@ -1,4 +1,4 @@
-"""Stand-in for fast: the bias field is what is smooth in the logarithm of the brain."""
+"""Stand-in for fast: the bias field is what is smooth in the logarithm of the brain, and 1 outside."""
 
 import numpy as np
 from common import Parser, load, run_as_program, save
@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> None:
     weight = np.maximum(gaussian_filter(inside.astype(float), sigma), 1e-6)
     field = gaussian_filter(logarithm, sigma) / weight
     field -= field[inside].mean()
-    save(np.where(inside, np.exp(field), 0), image, f"{given.o}_bias.nii.gz")
+    save(np.where(inside, np.exp(field), 1), image, f"{given.o}_bias.nii.gz")
 
 
 if __name__ == "__main__":

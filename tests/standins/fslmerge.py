@@ -8,7 +8,12 @@ def main(arguments: list[str]) -> None:
     dimension, out, *volumes = arguments
     assert dimension == "-t"
     images = [load(name) for name in volumes]
-    save(np.stack([np.asarray(image.dataobj) for image in images], axis=-1), images[0], out)
+    save(
+        np.stack([np.asarray(image.dataobj) for image in images], axis=-1),
+        images[0],
+        out,
+        images[0].get_data_dtype(),
+    )
 
 
 if __name__ == "__main__":

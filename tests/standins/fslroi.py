@@ -8,7 +8,7 @@ def main(arguments: list[str]) -> None:
     source, out, first, size = arguments
     assert size == "1"
     image = load(source)
-    save(np.asarray(image.dataobj[..., int(first)]), image, out)
+    save(np.asarray(image.dataobj[..., int(first)]), image, out, image.get_data_dtype())
 
 
 if __name__ == "__main__":

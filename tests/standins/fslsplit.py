@@ -9,7 +9,7 @@ def main(arguments: list[str]) -> None:
     assert dimension == "-t"
     image = load(source)
     for t, volume in enumerate(np.moveaxis(np.asarray(image.dataobj), -1, 0)):
-        save(volume, image, f"{base}{t:04d}.nii.gz")
+        save(volume, image, f"{base}{t:04d}.nii.gz", image.get_data_dtype())
 
 
 if __name__ == "__main__":

@@ -14,6 +14,9 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("-g", required=True)
     parser.add_argument("-n", action="store_true", required=True)
     given = parser.parse_args(arguments)
+    assert given.vendor == "siemens" and given.g.endswith(
+        ".grad"
+    )  # gradunwarp 1.2.3 finds no coefficients in others
     image = load(given.infile)
     points = grid(image)
     middle = points[..., 2].mean()

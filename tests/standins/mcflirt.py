@@ -37,10 +37,19 @@ def displacement(one: np.ndarray, other: np.ndarray, centre: np.ndarray) -> floa
     return float(np.sqrt(RADIUS_MM**2 / 5 * np.trace(turn.T @ turn) + shift @ shift))
 
 
-def write_matrices(folder: Path, matrices: np.ndarray) -> None:
+def write_motion(base: str, matrices: np.ndarray, image: nib.Nifti1Image) -> None:
+    """Write matrices and displacement by the names that mcflirt gives them."""
+    folder = Path(base + ".mat")
     folder.mkdir()
     for t, matrix in enumerate(matrices):
         np.savetxt(folder / f"MAT_{t:04d}", matrix, fmt="%.8f")
+    centre = to_fsl(image)[:3, :3] @ ((np.array(image.shape[:3]) - 1) / 2) + to_fsl(image)[:3, 3]
+    for kind, new, old in (
+        ("abs", matrices, [np.eye(4)] * len(matrices)),
+        ("rel", matrices[1:], matrices[:-1]),
+    ):
+        changes = [displacement(one, other, centre) for one, other in zip(new, old, strict=True)]
+        np.savetxt(f"{base}_{kind}.rms", changes)
 
 
 def main(arguments: list[str]) -> None:
@@ -53,16 +62,9 @@ def main(arguments: list[str]) -> None:
     given = parser.parse_args(arguments)
     image = load(vars(given)["in"])
     aligned, matrices = register(image, given.refvol)
-    save(aligned, image, given.out)
-    write_matrices(Path(given.out + ".mat"), matrices)
+    save(aligned, image, given.out, image.get_data_dtype())
+    write_motion(given.out, matrices, image)
     np.savetxt(given.out + ".par", np.zeros((len(matrices), 6)))  # not read: its centre is FSL's own
-    centre = to_fsl(image)[:3, :3] @ ((np.array(image.shape[:3]) - 1) / 2) + to_fsl(image)[:3, 3]
-    for kind, new, old in (
-        ("abs", matrices, [np.eye(4)] * len(matrices)),
-        ("rel", matrices[1:], matrices[:-1]),
-    ):
-        changes = [displacement(one, other, centre) for one, other in zip(new, old, strict=True)]
-        np.savetxt(f"{given.out}_{kind}.rms", changes)
 
 
 if __name__ == "__main__":

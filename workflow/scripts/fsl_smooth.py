@@ -5,5 +5,5 @@ with job(snakemake.log[0], snakemake.threads):
     from dca.preprocess.fsl.intensity import smooth
 
     files, out = snakemake.input, snakemake.output
-    record = smooth(files.bold, files.mask, files.mean, out.bold, fwhm_mm=snakemake.params.fwhm_mm)
+    record = smooth(files.bold, files.mask, out.bold, fwhm_mm=snakemake.params.fwhm_mm)
     write_json(out.record, record)

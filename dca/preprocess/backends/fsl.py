@@ -78,7 +78,8 @@ def check_plan(settings: Settings, t1w: Anatomies, source: str) -> None:
     Raises
     ------
     ConfigError
-        If settings exclude each other, or the coefficient file does not exist.
+        If settings exclude each other, or the coefficient file does not exist or is of a kind that
+        gradunwarp cannot read.
     InputError
         If a subject has no T1w image and the settings need one.
     """
@@ -99,6 +100,15 @@ def check_plan(settings: Settings, t1w: Anatomies, source: str) -> None:
             source,
             f"setting `preprocess.fsl.gradient_coefficients` names no file: {coefficients}",
             "give the path of the scanner's coefficient file",
+        )
+    vendor = own["gradient_vendor"]
+    # gradunwarp 1.2.3 reads nothing of GE's, and a .coef of Siemens' only where it is run in its folder.
+    if coefficients and (vendor != "siemens" or Path(coefficients).suffix != ".grad"):
+        raise ConfigError(
+            source,
+            f"setting `preprocess.fsl.gradient_coefficients` is {coefficients} of {vendor}, "
+            "which gradunwarp cannot read",
+            "it reads Siemens' .grad only: give one, or set gradient_coefficients: null",
         )
     if settings["registration"] == "nonlinear":
         require_t1w(t1w, "preprocess.registration: nonlinear", "registration: affine", source)

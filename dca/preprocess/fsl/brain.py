@@ -13,7 +13,7 @@ from dca.errors import ImageError
 from dca.files import atomic
 from dca.preprocess.fsl.finite import finite_volume
 from dca.preprocess.fsl.interfaces import Scratch, fsl
-from dca.preprocess.series import save_volume
+from dca.preprocess.series import read_volume, save_volume
 
 EPI_FRACTION = 0.3  # BET's threshold for EPI, as in FEAT; 0.5 is its default, for T1w images
 
@@ -100,8 +100,8 @@ def bias_field(brain: str | Path, out_bias: str | Path) -> dict[str, Any]:
     brain : path
         Mean EPI, 0 outside the brain.
     out_bias : path
-        Multiplicative field; outside the brain, where FAST says nothing, that of the nearest voxel
-        inside, so that interpolation does not mix 0 into it.
+        Multiplicative field; outside the brain, where FAST says 1 whatever is next to it, that of the
+        nearest voxel inside, so that there is no step at the edge.
 
     Returns
     -------
@@ -120,9 +120,10 @@ def bias_field(brain: str | Path, out_bias: str | Path) -> dict[str, Any]:
         scratch.run(fast(source, scratch.path("fast")), field)
         image = nib.Nifti1Image.from_filename(field)
         data = np.asarray(image.dataobj, dtype=np.float32)
-        if not (data > 0).any():
+        known = (read_volume(brain)[1] > 0) & (data > 0)
+        if not known.any():
             raise ImageError(brain, "gives a bias field that is nowhere positive", "set bias_field: false")
-        nearest = distance_transform_edt(data <= 0, return_distances=False, return_indices=True)
+        nearest = distance_transform_edt(~known, return_distances=False, return_indices=True)
         with atomic(out_bias) as temporary:
             save_volume(temporary, data[tuple(nearest)], image)
     return scratch.record("FAST on the brain of the mean EPI")

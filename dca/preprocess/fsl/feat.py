@@ -14,7 +14,7 @@ from dca.errors import ToolError
 from dca.files import atomic, write_text
 from dca.inputs.image import open_bold
 from dca.preprocess.fsl.finite import finite_run, write_mean
-from dca.preprocess.fsl.geometry import read_matrix, write_matrices
+from dca.preprocess.fsl.geometry import mean_displacement, read_displacement, read_matrix, write_matrices
 from dca.preprocess.fsl.install import standard_image
 from dca.preprocess.fsl.interfaces import Scratch, fsl
 from dca.preprocess.fsl.motion import write_parameters
@@ -75,28 +75,31 @@ def run_feat(
         text = design(image, source, scratch.path("run"), tr=tr, highpass_s=highpass_s, smooth_mm=smooth_mm)
         scratch.path("design.fsf").write_text(text, encoding="utf-8")
         results = [folder / f"{name}.nii.gz" for name in ("filtered_func_data", "mask", "mean_func")]
-        motion = folder / "mc" / "prefiltered_func_data_mcf.mat"
+        moved = folder / "mc" / "prefiltered_func_data_mcf"
+        motion = [Path(f"{moved}{ending}") for ending in (".mat", "_abs.rms", "_rel.rms")]
         try:
-            scratch.run(feat(scratch.path("design.fsf")), *results, motion)
+            scratch.run(feat(scratch.path("design.fsf")), *results, *motion)
         except ToolError:
             # FEAT exits with 0 and tells its troubles to its report.
             for report in scratch.folder.glob("*.feat/report_log.html"):
                 logger.error("%s:\n%s", report.name, report.read_text(encoding="utf-8", errors="replace"))
             raise
-        matrices = np.stack([read_matrix(motion / f"MAT_{t:04d}") for t in range(image.shape[3])])
+        matrices = np.stack([read_matrix(motion[0] / f"MAT_{t:04d}") for t in range(image.shape[3])])
+        displacement = read_displacement(moved)
         inside = np.asarray(nib.Nifti1Image.from_filename(results[1]).dataobj) > 0
         inside &= ~scan.nonfinite
         with atomic(out_mask) as temporary:
             save_volume(temporary, inside, image)
         write_mean(results[2], scan, image, out_mean)
         scratch.give(results[0], out_bold)
-    write_matrices(out_matrices, matrices)
+    write_matrices(out_matrices, matrices, displacement)
     write_parameters(matrices, image, out_parameters)
     write_text(out_design, text)
     record = scratch.record(
         "FEAT, pre-statistics",
         reference_volume=image.shape[3] // 2,
         **scan.counts,
+        **mean_displacement(displacement),
         highpass_s=highpass_s,
         fwhm_mm=smooth_mm,
     )

@@ -1,4 +1,4 @@
-"""Values that are not finite: FSL's programs would spread them, so they never see one."""
+"""What FSL's programs get to see: no value that is not finite, which they would spread, and float runs."""
 
 from __future__ import annotations
 
@@ -15,8 +15,12 @@ from dca.preprocess.series import SeriesWriter, read_volume, save_volume, volume
 
 
 def finite_run(scratch: Scratch, bold: str | Path, image: nib.Nifti1Image, scan: Scan) -> Path:
-    """Bring a run into the scratch folder, non-finite values replaced by those of its reference volume."""
-    if not scan.nonfinite_values:
+    """Bring a run into the scratch folder, non-finite values replaced by those of its reference volume.
+
+    Of whole numbers it becomes float32, as FEAT itself begins: MCFLIRT, applywarp and SUSAN save what
+    they compute as the type that they were given.
+    """
+    if not scan.nonfinite_values and image.get_data_dtype().kind == "f":
         return scratch.take(bold, "run")
     path = scratch.path("run.nii")
     with SeriesWriter(path, image) as writer:

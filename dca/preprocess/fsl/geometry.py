@@ -20,7 +20,10 @@ from dca.files import read_tsv, write_tsv
 COLUMNS = [f"m{row}{column}" for row in range(4) for column in range(4)]
 DESCRIPTIONS = {
     "m*": "Element (row, column) of the 4x4 matrix that MCFLIRT gives for the volume: from the volume to the "
-    "reference, in FSL's millimetre coordinates"
+    "reference, in FSL's millimetre coordinates",
+    "absolute_displacement": "MCFLIRT's root mean square displacement from the reference, over a sphere of "
+    "80 mm, mm",
+    "relative_displacement": "The same from the volume before, mm",
 }
 
 
@@ -68,13 +71,27 @@ def write_matrix(path: str | Path, matrix: np.ndarray) -> None:
     np.savetxt(path, matrix, fmt="%.10f")
 
 
-def write_matrices(path: str | Path, matrices: np.ndarray) -> None:
-    """Write the matrices of a run as a table, one row per volume."""
-    write_tsv(path, pd.DataFrame(matrices.reshape(-1, 16), columns=COLUMNS), DESCRIPTIONS)
+def read_displacement(base: Path) -> pd.DataFrame:
+    """Read ``<base>_abs.rms`` and ``<base>_rel.rms``, one row per volume; the first has nothing before it."""
+    absolute, relative = (np.loadtxt(f"{base}_{kind}.rms", ndmin=1) for kind in ("abs", "rel"))
+    return pd.DataFrame(
+        {"absolute_displacement": absolute, "relative_displacement": np.concatenate([[np.nan], relative])}
+    )
+
+
+def mean_displacement(displacement: pd.DataFrame) -> dict[str, float]:
+    """Means of what `read_displacement` read, for the record of the step."""
+    return {f"mcflirt_{name}_mm": float(mean) for name, mean in displacement.mean().items()}
+
+
+def write_matrices(path: str | Path, matrices: np.ndarray, displacement: pd.DataFrame | None = None) -> None:
+    """Write what MCFLIRT found as a table, one row per volume: matrices and, if given, displacement."""
+    table = pd.DataFrame(matrices.reshape(-1, 16), columns=COLUMNS)
+    write_tsv(path, table if displacement is None else table.join(displacement), DESCRIPTIONS)
 
 
 def read_matrices(path: str | Path) -> np.ndarray:
-    """Read what `write_matrices` wrote.
+    """Read the matrices that `write_matrices` wrote.
 
     Raises
     ------
@@ -82,6 +99,6 @@ def read_matrices(path: str | Path) -> np.ndarray:
         If it is another table.
     """
     table = read_tsv(path)
-    if list(table.columns) != COLUMNS:
+    if list(table.columns[:16]) != COLUMNS:
         raise InputError(path, "does not hold 4x4 matrices", "delete it: it is written anew")
-    return table.to_numpy(dtype=np.float64).reshape(-1, 4, 4)
+    return table[COLUMNS].to_numpy(dtype=np.float64).reshape(-1, 4, 4)

@@ -40,12 +40,19 @@ def environment() -> dict[str, str]:
     path = os.environ.get("PATH", os.defpath)
     if folder:
         path = os.pathsep.join([str(folder / "share" / "fsl" / "bin"), str(folder / "bin"), path])
-    return {
+    variables = {
         "PATH": path,
         "FSLOUTPUTTYPE": "NIFTI_GZ",
         # Programs that could hand themselves to a cluster's queue run here: the workflow does the queueing.
         "FSLSUBALREADYRUN": "true",
-    } | ({"FSLDIR": str(folder)} if folder else {})
+        "USER": os.environ.get("USER") or str(os.getuid()),  # FSL's Tcl scripts read it
+    }
+    if folder:
+        variables["FSLDIR"] = str(folder)
+        # As FSL's own fsl.sh sets them; without, `feat` starts itself again for ever.
+        for name in ("FSLTCLSH", "FSLWISH"):
+            variables[name] = os.environ.get(name) or str(folder / "bin" / name.lower())
+    return variables
 
 
 def find(program: str) -> str | None:
@@ -106,9 +113,13 @@ def missing(settings: Mapping[str, Any]) -> list[str]:
     """Programs and templates that the settings need and that cannot be found."""
     absent = [program for program in needed(settings) if not find(program)]
     if settings["registration"] != "none":
-        templates = [standard_image(suffix) for suffix in ("", "_brain")]
-        absent += [str(path) for path in templates if not path.is_file()]
+        absent += map(str, missing_templates())
     return absent
+
+
+def missing_templates() -> list[Path]:
+    """Those of FSL's templates that registration needs and that are not there."""
+    return [path for path in map(standard_image, ("", "_brain")) if not path.is_file()]
 
 
 def check(settings: Mapping[str, Any]) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from dca.preprocess.fsl.brightness import brightness
-from dca.preprocess.fsl.finite import finite_volume
 from dca.preprocess.fsl.interfaces import Scratch, fsl, temporal_mean
 from dca.preprocess.highpass import sigma_volumes
 from dca.preprocess.scale import TARGET
@@ -46,17 +45,18 @@ def divide(source: Path, field: Path, result: Path) -> fsl.ImageMaths:
     return fsl.ImageMaths(in_file=source, op_string="-div", in_file2=field, out_file=result)
 
 
-def smooth(
-    bold: str | Path, mask: str | Path, mean: str | Path, out: str | Path, *, fwhm_mm: float
-) -> dict[str, Any]:
+def smooth(bold: str | Path, mask: str | Path, out: str | Path, *, fwhm_mm: float) -> dict[str, Any]:
     """Smooth within regions of like brightness: SUSAN, its threshold 75 % of (median - 2nd percentile).
+
+    It finds the regions in the run's own mean over time, as FEAT has it: one from before the bias
+    field was divided out would not be on the scale of the threshold.
 
     Parameters
     ----------
     bold : path
         4-D image.
-    mask, mean : path
-        3-D images on its grid; SUSAN finds the regions in the mean.
+    mask : path
+        3-D mask on its grid.
     out : path
     fwhm_mm : float
         Full width at half maximum of the kernel in mm.
@@ -71,13 +71,14 @@ def smooth(
     ImageError
         If the in-mask median is not positive.
     ToolError, DependencyError
-        If SUSAN fails or is missing.
+        If fslmaths or SUSAN fails or is missing.
     """
     threshold = brightness(bold, mask).susan_threshold
     with Scratch("smooth", out) as scratch:
-        source, (guide, _) = scratch.take(bold, "run"), finite_volume(scratch, mean, "mean")
+        source, mean = scratch.take(bold, "run"), scratch.path("mean.nii.gz")
         result = scratch.path("smooth.nii.gz")
-        scratch.run(susan(source, guide, result, threshold, fwhm_mm), result)
+        scratch.run(temporal_mean(source, mean), mean)
+        scratch.run(susan(source, mean, result, threshold, fwhm_mm), result)
         scratch.give(result, out)
     return scratch.record("SUSAN", fwhm_mm=fwhm_mm, brightness_threshold=threshold)
 

@@ -33,7 +33,8 @@ class Scratch:
     """A folder below ``$TMPDIR`` where the programs of one step read and write.
 
     Inputs are linked into it under plain names, since some of FSL's scripts cannot take a space
-    in a path, and results leave it whole.
+    in a path, and results leave it whole. The links have a folder of their own, where no program
+    writes: a result of the same name would go through the link and overwrite the input.
 
     Parameters
     ----------
@@ -59,6 +60,8 @@ class Scratch:
             raise OutputError(
                 self.folder, "has a space, which FSL cannot take", "set TMPDIR to another folder"
             )
+        self._inputs = self.path("inputs")
+        self._inputs.mkdir()
         return self
 
     def __exit__(
@@ -67,9 +70,9 @@ class Scratch:
         self._temporary.cleanup()
 
     def take(self, path: str | Path, name: str) -> Path:
-        """Link a file into the folder as `name` with its own suffix."""
+        """Link an input into the folder as `name` with its own suffix."""
         source = Path(path).absolute()
-        link = self.folder / (name + source.name[len(stem(source)) :])
+        link = self._inputs / (name + source.name[len(stem(source)) :])
         link.symlink_to(source.resolve() if source.is_symlink() else source)
         return link
 

@@ -13,7 +13,13 @@ import pandas as pd
 from dca.files import write_tsv
 from dca.inputs.image import open_bold
 from dca.preprocess.fsl.finite import finite_run, write_mean
-from dca.preprocess.fsl.geometry import head_motion, read_matrix, write_matrices
+from dca.preprocess.fsl.geometry import (
+    head_motion,
+    mean_displacement,
+    read_displacement,
+    read_matrix,
+    write_matrices,
+)
 from dca.preprocess.fsl.interfaces import Scratch, fsl, temporal_mean
 from dca.preprocess.motion import DESCRIPTIONS
 from dca.preprocess.rigid import PARAMETERS, grid_centre, parameters_from_matrices
@@ -47,7 +53,8 @@ def correct_motion(
     out_parameters : path
         TSV as of `dca.preprocess.motion.correct_motion`.
     out_matrices : path
-        TSV of MCFLIRT's matrices, for `dca.preprocess.fsl.resample`.
+        TSV of MCFLIRT's matrices, for `dca.preprocess.fsl.resample`, and of the displacement that it
+        gives for each volume, absolute and relative.
     out_mean : path
         Mean of the aligned image over time.
 
@@ -77,23 +84,20 @@ def correct_motion(
         scratch.run(mcflirt(source, aligned, reference), aligned, folder, *rms)
         scratch.run(temporal_mean(aligned, mean), mean)
         matrices = np.stack([read_matrix(folder / f"MAT_{t:04d}") for t in range(image.shape[3])])
-        displacement = {
-            f"mcflirt_{name}_displacement_mm": float(np.loadtxt(path, ndmin=1).mean())
-            for name, path in zip(("absolute", "relative"), rms, strict=True)
-        }
+        displacement = read_displacement(aligned)
         unaligned = find_unaligned(aligned, mean, scan.unusable)
         write_mean(mean, scan, image, out_mean)
         scratch.give(aligned, out_bold)
     if unaligned:
         logger.warning("%s: volumes %s could not be aligned with volume %d", bold, unaligned, reference)
-    write_matrices(out_matrices, matrices)
+    write_matrices(out_matrices, matrices, displacement)
     write_parameters(matrices, image, out_parameters)
     return scratch.record(
         "rigid, normalised correlation, spline interpolation (mcflirt)",
         reference_volume=reference,
         **scan.counts,
         unaligned_volumes=unaligned,
-        **displacement,
+        **mean_displacement(displacement),
     )
 
 

@@ -56,17 +56,32 @@ def test_a_bias_field_that_feat_does_not_estimate_is_not_recorded():
         ({"mode": "feat", "gradient_coefficients": "x"}, "neither unwarps gradients nor normalises"),
         ({"bbr": True}, "without a registration"),
         ({"gradient_coefficients": "nowhere.grad"}, "names no file: nowhere.grad"),
+        (
+            {"gradient_coefficients": "here.coef"},
+            "here.coef of siemens, which gradunwarp cannot read; it reads",
+        ),
+        (
+            {"gradient_coefficients": "here.grad", "gradient_vendor": "ge"},
+            "here.grad of ge, which gradunwarp",
+        ),
         ({"registration": "nonlinear"}, "registration: nonlinear needs a T1w image of every subject, and"),
         ({"registration": "affine", "bbr": True}, "there is none of 03; add"),
     ],
 )
-def test_settings_that_cannot_be_followed_are_refused_in_one_line(changes, message):
+def test_settings_that_cannot_be_followed_are_refused_in_one_line(changes, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("here.coef", "here.grad"):
+        Path(name).touch()
     with pytest.raises(DCAError) as caught:
         check_plan(settings(**changes), T1W | {"03": None}, "my.yaml")
-    assert message in str(caught.value) and str(caught.value).startswith("my.yaml: ")
+    line = str(caught.value)
+    assert message in line and line.startswith("my.yaml: ") and "\n" not in line
 
 
-def test_settings_that_can_be_followed_pass():
+def test_settings_that_can_be_followed_pass(tmp_path):
+    coefficients = tmp_path / "coeff.grad"
+    coefficients.touch()
+    check_plan(settings(gradient_coefficients=str(coefficients)), {"01": None}, "my.yaml")
     check_plan(settings(registration="nonlinear", bbr=True), T1W, "my.yaml")
     check_plan(settings(registration="affine"), {"01": None}, "my.yaml")
     check_plan(settings(mode="feat"), {"01": None}, "my.yaml")

@@ -11,7 +11,14 @@ def standin_fsl(fsl_standins, monkeypatch, tmp_path):
     monkeypatch.setenv("FSLDIR", str(fsl_standins))
     monkeypatch.setenv("STANDIN_COMMANDS", str(tmp_path / "commands"))
     monkeypatch.delenv("STANDIN_FAILS", raising=False)
-    return tmp_path / "commands"
+    before = templates(fsl_standins)
+    yield tmp_path / "commands"
+    assert templates(fsl_standins) == before, "FSL's own templates were overwritten"
+
+
+def templates(folder):
+    """Content of FSL's templates by name."""
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("data/standard/*"))}
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from dca.errors import ToolError
+from dca.files import read_tsv
 from dca.preprocess.fsl import feat
 from dca.preprocess.fsl.geometry import read_matrices
 from dca.preprocess.rigid import PARAMETERS, grid_centre, matrices_from_parameters, rms_displacement
@@ -42,6 +43,8 @@ def test_feats_results_become_those_of_the_other_backends(save, tmp_path):
     inside = head(points) > 60
     assert np.sqrt(np.square(rms_displacement(found, expected, points[inside])).mean()) < 0.06
     assert read_matrices(out / "xfm.tsv").shape == (LENGTH, 4, 4)
+    displacement = read_tsv(out / "xfm.tsv")["absolute_displacement"]
+    assert displacement.mean() == pytest.approx(records[0]["mcflirt_absolute_displacement_mm"])
 
 
 def test_the_design_file_says_what_the_settings_say(still, tmp_path):
@@ -69,11 +72,33 @@ def test_no_filter_is_no_filter(still, tmp_path):
     assert "set fmri(temphp_yn) 0\n" in (tmp_path / "feat.fsf").read_text()
 
 
-def test_feats_own_report_of_a_failure_reaches_the_log(still, tmp_path, monkeypatch, caplog):
+def test_the_design_file_has_all_that_the_gui_writes():
+    # feat_model reads what belongs to the regressor though nothing is fitted.
+    keys = re.findall(r"^set fmri\(([\w.]+)\) \S", feat.TEMPLATE.read_text(), re.MULTILINE)
+    assert len(keys) == len(set(keys))
+    assert set(keys) >= {
+        *("evtitle1", "shape1", "convolve1", "convolve_phase1", "tempfilt_yn1", "deriv_yn1", "ortho1.0"),
+        *("ortho1.1", "skip1", "off1", "on1", "phase1", "stop1", "con_mode_old", "con_mode"),
+        *("conpic_real.1", "conname_real.1", "con_real1.1", "conpic_orig.1", "conname_orig.1", "con_orig1.1"),
+        *("conmask_zerothresh_yn", "conmask1_1", "alternative_mask", "init_initial_highres", "init_highres"),
+        *("init_standard", "overwrite_yn"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong", "word"),
+    [
+        ("fmri(mc) 1", "fmri(mc) 0", "FATAL ERROR"),
+        ("fmri(evtitle1)", "fmri(title1)", "find key fmri(evtitle1)"),
+    ],
+)
+def test_feats_own_report_of_a_failure_reaches_the_log(
+    still, tmp_path, monkeypatch, caplog, line, wrong, word
+):
     template = tmp_path / "prestats.fsf"
-    template.write_text(feat.TEMPLATE.read_text().replace("fmri(mc) 1", "fmri(mc) 0"))
+    template.write_text(feat.TEMPLATE.read_text().replace(line, wrong))
     monkeypatch.setattr(feat, "TEMPLATE", template)
     with caplog.at_level(logging.INFO), pytest.raises(ToolError, match="feat failed with no filtered_func"):
         run(still, tmp_path / "out")
-    assert "FATAL ERROR" in caplog.text
+    assert word in caplog.text
     assert not list(tmp_path.glob("out/*"))

@@ -6,8 +6,10 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.ndimage import binary_dilation
 
 from dca.errors import DependencyError, ImageError, OutputError, ToolError
+from dca.files import read_tsv
 from dca.preprocess import highpass as native_highpass
 from dca.preprocess import scale as native_scale
 from dca.preprocess import smooth as native_smooth
@@ -34,11 +36,14 @@ def motion(bold, folder):
 
 
 @pytest.mark.parametrize(
-    "affine", [AXIAL, oblique(FLIPPED), PERMUTED], ids=["axial", "oblique and flipped", "permuted"]
+    ("affine", "dtype"),
+    [(AXIAL, np.float32), (oblique(FLIPPED), np.int16), (PERMUTED, np.float32)],
+    ids=["axial", "oblique and flipped, of whole numbers", "permuted"],
 )
-def test_known_motion_is_recovered_with_natives_columns_and_units(save, tmp_path, affine):
+def test_known_motion_is_recovered_with_natives_columns_and_units(save, tmp_path, affine, dtype):
     truth = matrices_from_parameters(wander(LENGTH), np.zeros(3))
-    record, table = motion(save("bold.nii.gz", moving_head(affine, truth), affine), tmp_path / "out mit ü")
+    run = moving_head(affine, truth).astype(dtype)
+    record, table = motion(save("bold.nii.gz", run, affine), tmp_path / "out mit ü")
     assert list(table) == list(PARAMETERS)
     assert record["reference_volume"] == LENGTH // 2
     found = matrices_from_parameters(table.to_numpy(), grid_centre(affine, SHAPE))
@@ -48,9 +53,15 @@ def test_known_motion_is_recovered_with_natives_columns_and_units(save, tmp_path
     error = rms_displacement(found, expected, points[inside])
     assert np.sqrt(np.square(error).mean()) < 0.06
     assert record["mcflirt_absolute_displacement_mm"] > record["mcflirt_relative_displacement_mm"] > 0
+    table = read_tsv(tmp_path / "out mit ü" / "xfm.tsv")
+    absolute, relative = table["absolute_displacement"], table["relative_displacement"]
+    assert len(absolute) == LENGTH and absolute[LENGTH // 2] == pytest.approx(0, abs=0.02)
+    assert relative.isna().tolist() == [True] + [False] * (LENGTH - 1)
+    assert relative.mean() == pytest.approx(record["mcflirt_relative_displacement_mm"])
     assert record["fsl"] == "0.0-standin"
     mean, aligned = (data(tmp_path / "out mit ü" / f"{name}.nii.gz") for name in ("mean", "aligned"))
     np.testing.assert_allclose(mean, aligned.mean(axis=3), rtol=1e-4, atol=0.01)
+    assert (aligned % 1 != 0).mean() > 0.9  # nothing was rounded
 
 
 def test_values_that_are_not_finite_reach_no_program_and_leave_the_mask(save, tmp_path):
@@ -93,6 +104,8 @@ def test_the_bias_field_is_divided_out_and_reaches_beyond_the_brain(save, brain_
     found = data(tmp_path / "bias.nii.gz")
     assert (found > 0).all()
     assert np.corrcoef(found[inside], field[inside])[0, 1] > 0.95
+    edge = binary_dilation(inside) & ~inside  # where FAST says 1
+    assert np.corrcoef(found[edge], field[edge])[0, 1] > 0.9
     run = (1000 * field[..., None] * np.ones(4)).astype(np.float32)
     bold = save("bold.nii.gz", run)
     intensity.correct_bias(bold, tmp_path / "bias.nii.gz", tmp_path / "flat.nii.gz")
@@ -113,9 +126,7 @@ def test_grand_mean_and_filter_equal_those_of_native(still, brain_image, tmp_pat
 
 
 def test_smoothing_gets_natives_kernel_in_millimetres(still, brain_image, tmp_path):
-    mean = tmp_path / "mean.nii.gz"
-    nib.save(nib.Nifti1Image(data(still).mean(axis=3), AXIAL), mean)
-    record = intensity.smooth(still, brain_image, mean, tmp_path / "smooth.nii.gz", fwhm_mm=9)
+    record = intensity.smooth(still, brain_image, tmp_path / "smooth.nii.gz", fwhm_mm=9)
     assert record["brightness_threshold"] == pytest.approx(
         0.75 * np.median(data(still)[data(brain_image) > 0])
     )

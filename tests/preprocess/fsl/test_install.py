@@ -40,6 +40,18 @@ def test_without_fsldir_path_leads_to_it(tmp_path, monkeypatch, inside):
     assert install.environment()["FSLDIR"] == str(tmp_path / "fsl")
 
 
+def test_scripts_find_their_interpreter_as_after_fsls_own_setup(tmp_path, monkeypatch):
+    monkeypatch.setenv("FSLDIR", str(tmp_path))
+    for name in ("USER", "FSLTCLSH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("FSLWISH", "/my/wish")
+    found = install.environment()
+    assert found["FSLTCLSH"] == str(tmp_path / "bin" / "fsltclsh") and found["FSLWISH"] == "/my/wish"
+    assert found["USER"]
+    monkeypatch.setenv("USER", "ada")
+    assert install.environment()["USER"] == "ada"
+
+
 def test_nothing_is_found_where_there_is_nothing(no_fsl):
     assert install.fsl_folder() is None
     assert install.version() == "unknown"
