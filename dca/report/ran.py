@@ -94,7 +94,11 @@ def _preprocessing(runs: Sequence[RunResults]) -> dict[str, Any] | None:
             if isinstance(record, Mapping) and "step" in record:
                 records.setdefault(str(record["step"]), []).append(record)
     steps = {
-        step: {**own[0], "method": _several(record.get("method") for record in own), "runs": len(own)}
+        step: {
+            **own[0],
+            **{name: _several(record.get(name) for record in own) for name in ("method", "made_by")},
+            "runs": len(own),
+        }
         for step, own in records.items()
     }
     censored = sum(int(summary.get("censored_volumes") or 0) for summary in summaries)
