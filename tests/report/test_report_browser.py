@@ -32,7 +32,10 @@ def test_page_fits_and_can_be_read(visit, browsing, pages, name, width, scheme) 
 @pytest.mark.parametrize("name", ["index", "training", "01"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(visit, browsing, pages, name, scheme) -> None:
-    assert browsing.find_faults(visit(pages[name], 375, scheme)) == []
+    page = visit(pages[name], 375, scheme)
+    assert browsing.find_faults(page) == []
+    page.set_viewport_size({"width": 1440, "height": 900})
+    assert browsing.find_faults(page) == []
 
 
 @pytest.mark.parametrize("name", PAGES)
