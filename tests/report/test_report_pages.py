@@ -26,6 +26,7 @@ from dca.report import write_subject
 from dca.report.components import add_components, component_numbers
 from dca.report.costs import read_costs
 from dca.report.gallery import Gallery
+from dca.report.methods import write_methods
 from dca.report.paper import statements
 from dca.report.results import Folder, RunResults, records
 from dca.report.slices import Sections
@@ -74,6 +75,22 @@ class Parsed(HTMLParser):
             self.scripts[-1][1] += data
         if not self._skip:
             self.text += data
+
+
+def test_the_index_keeps_no_table_of_a_run(sketched, monkeypatch) -> None:
+    kept = []
+
+    def follow(config, runs, provenance):
+        kept.extend(runs)
+        return write_methods(config, runs, provenance)
+
+    monkeypatch.setattr("dca.report.index.write_methods", follow)
+    text = Parsed(sketched.write("index")).text
+    assert "worst run: sub-" in text and "surrogate designs" in text
+    assert len(kept) == 3
+    for run in kept:
+        held = [name for name, value in vars(run).items() if isinstance(value, pd.DataFrame)]
+        assert held == [] and run.displacement.size == 63
 
 
 def test_pages_hold_their_sections_images_and_links(finished, pages) -> None:
