@@ -8,8 +8,9 @@ a process of their own each, with its files in the page cache; `seconds` is the 
 the rest is of that one: `cpu_s`, the CPU time; `peak_mb`, the largest resident memory; `grown_x`, by how
 much it grew over that of the libraries, in units of the run's in-mask series as float32. `ratio` is the
 speed in units of that of the first row. Encoding and the training step are timed after a first call, which
-compiles them, and their ratio is that of series per s. A kept folder with a bold.nii.gz and mask.nii.gz of
-your own is measured on these. `--quick` sees whether it runs: a small run, tables in a temporary folder.
+compiles them, and their ratio is that of series per s. The report's index is of made-up studies. A kept
+folder with a bold.nii.gz and mask.nii.gz of your own is measured on these. `--quick` sees whether it runs:
+a small run, tables in a temporary folder.
 """
 
 import argparse
@@ -29,6 +30,7 @@ PARTS = {
     "reading": "reading", "storage": "reading",
     "encoding": "network", "stall": "network", "glm": "statistics", "float16": "statistics",
     "sums": "statistics", "group": "group", "projection": "study", "dag": "study", "memory": "study",
+    "index": "index",
 }  # fmt: skip
 QUICK = {"shape": [16, 18, 16, 120], "voxels": 2000, "repeat": 1}
 

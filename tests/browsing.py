@@ -163,7 +163,7 @@ def look_over(visit, folder) -> None:
     viewers = [found[0] for page in pages if (found := sorted(folder.glob(f"{page.stem}_files/*.html")))]
     for path in [*pages, *viewers]:
         page = visit(path)
-        build_components(page)
+        assert find_faults(page) == [], path
         if path in pages:
             assert page.evaluate(UNSEEN) == [], path
         assert page.evaluate(PAINTED), path

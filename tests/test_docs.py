@@ -31,6 +31,7 @@ COLUMNS = {
         ("scale_encoding", "scale"),
         *((f"scale_{part}", "scale") for part in ("pair", "storage", "glm", "float16", "sums")),
         ("scale_dag", "scale"),
+        ("scale_index", "scale"),
         ("scale_projection", "scale"),
         ("tf_data", "scale"),
         ("study_memory", "scale"),

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from nibabel.openers import Opener
 
-from dca.errors import OutputError
-from dca.files import atomic
+from dca.errors import InputError, OutputError
+from dca.files import atomic, read_json
 from dca.inputs.image import open_bold
 from dca.preprocess.series import save_volume, volumes
 
@@ -32,7 +32,7 @@ def link(bold: str | Path, out_bold: str | Path, out_mean: str | Path) -> dict[s
     Returns
     -------
     dict
-        Record of this step for the run's summary.
+        Record of this step for the run's summary, with `made_by`.
 
     Raises
     ------
@@ -54,7 +54,27 @@ def link(bold: str | Path, out_bold: str | Path, out_mean: str | Path) -> dict[s
     else:
         with atomic(out_bold) as temporary, open(source, "rb") as raw, Opener(str(temporary), "wb") as packed:
             shutil.copyfileobj(raw, packed, length=2**20)
-    return {"step": "link", "method": "symbolic link" if linked else "compressed copy", "source": str(source)}
+    method = "symbolic link" if linked else "compressed copy"
+    return {"step": "link", "method": method, "source": str(source), "made_by": made_by(Path(bold))}
+
+
+def made_by(bold: Path) -> str:
+    """Programs that made the BIDS derivatives which an image lies in; empty where none is named."""
+    described = (folder / "dataset_description.json" for folder in bold.absolute().parents)
+    nearest = next((path for path in described if path.is_file()), None)
+    try:
+        found = nearest and read_json(nearest)
+    except (InputError, OSError):
+        return ""
+    if not isinstance(found, dict):
+        return ""
+    old = found.get("PipelineDescription")  # of BIDS before 1.4
+    if found.get("DatasetType") != "derivative" and not old:
+        return ""  # raw data, which some converter generated
+    listed = found.get("GeneratedBy") or old
+    programs = [part for part in (listed if isinstance(listed, list) else [listed]) if isinstance(part, dict)]
+    named = [f"{part['Name']} {part.get('Version') or ''}".strip() for part in programs if part.get("Name")]
+    return ", ".join(named)
 
 
 def _replace_by_link(source: Path, out: Path) -> None:

@@ -14,12 +14,12 @@ from dca.report.picture import (
     GREEN,
     GREY,
     INK,
-    SETUP_COLOURS,
     VERMILION,
     Picture,
     styled,
     to_picture,
 )
+from dca.report.setups import is_raw
 
 FD_THRESHOLD = 0.5  # mm, the volumes that are commonly called moved
 TRANSLATIONS, ROTATIONS = ("trans_x", "trans_y", "trans_z"), ("rot_x", "rot_y", "rot_z")
@@ -128,10 +128,8 @@ def draw_time_courses(
         axes.fill_between(time, design.min(), design, color="#c9ced6", linewidth=0, label="event ∗ HRF")
     for setup, course in atoms.items():
         time = np.arange(len(course)) * tr
-        dash = "-" if setup == "dca" else "--"
-        axes.plot(
-            time, _standardise(course), dash, color=SETUP_COLOURS.get(setup, INK), linewidth=1.2, label=setup
-        )
+        dash = "--" if is_raw(setup) else "-"
+        axes.plot(time, _standardise(course), dash, color=_colour(setup), linewidth=1.2, label=setup)
     axes.set_xlabel("Time (s)")
     axes.set_ylabel("SD units")
     axes.margins(x=0.005)
@@ -140,7 +138,7 @@ def draw_time_courses(
 
 
 @styled
-def draw_excess(excess: pd.DataFrame, differences: pd.DataFrame, alt: str) -> Picture:
+def draw_excess(excess: pd.DataFrame, differences: pd.DataFrame, setups: Sequence[str], alt: str) -> Picture:
     """Draw best |PCC| minus the null's mean by event and setup: a dot per run, a bar for the mean.
 
     Below, where there are any, the paired differences with their intervals.
@@ -150,7 +148,10 @@ def draw_excess(excess: pd.DataFrame, differences: pd.DataFrame, alt: str) -> Pi
     excess : DataFrame
         Columns ``event``, ``setup``, ``excess``.
     differences : DataFrame
-        Columns ``event``, ``difference``, ``ci_low``, ``ci_high``: dca less raw; all events together too.
+        Columns ``event``, ``difference``, ``ci_low``, ``ci_high``: the last of `setups` less the first; all
+        events together too.
+    setups : sequence of str
+        In their order from left to right.
     alt : str
     """
     events = list(dict.fromkeys([*excess["event"], *differences["event"]]))
@@ -158,7 +159,6 @@ def draw_excess(excess: pd.DataFrame, differences: pd.DataFrame, alt: str) -> Pi
     figure = Figure(figsize=(8.2, 4.6 if paired else 3.0), layout="constrained")
     axes, *below = np.atleast_1d(figure.subplots(1 + paired, sharex=True, height_ratios=[3, 2][: 1 + paired]))
     axes.axhline(0, color=INK, linewidth=0.9)
-    setups = [name for name in ("raw", "dca") if name in set(excess["setup"])]
     for number, setup in enumerate(setups):
         offset = (number - (len(setups) - 1) / 2) * 0.32
         for place, event in enumerate(events):
@@ -166,10 +166,11 @@ def draw_excess(excess: pd.DataFrame, differences: pd.DataFrame, alt: str) -> Pi
             if not values.size:
                 continue
             spread = offset + _spread(len(values), 0.10)
-            _dots(axes, place + spread, values, setup, label=setup if place == 0 else None)
+            _dots(axes, place + spread, values, setup)
             axes.hlines(values.mean(), place + offset - 0.13, place + offset + 0.13, color=INK, linewidth=2)
     for lower in below:
         _intervals(lower, differences.set_index("event").reindex(events))
+        lower.set_ylabel(f"{setups[-1]} − {setups[0]}")
     last = below[-1] if below else axes
     last.set_xticks(range(len(events)), events, rotation=20 if len(events) > 6 else 0)
     for own in (axes, *below):
@@ -184,13 +185,17 @@ def _intervals(axes: Axes, differences: pd.DataFrame) -> None:
     axes.axhline(0, color=INK, linewidth=0.9)
     axes.vlines(place, differences["ci_low"], differences["ci_high"], color=INK, linewidth=2)
     axes.plot(place, middle, "D", color=INK, markersize=5)
-    axes.set_ylabel("dca − raw")
 
 
-def _dots(axes: Axes, x: np.ndarray, y: np.ndarray, setup: str, label: str | None) -> None:
-    marker = "o" if setup == "dca" else "s"
-    colour = SETUP_COLOURS.get(setup, INK)
-    axes.plot(x, y, marker, color=colour, alpha=0.75, markersize=5, markeredgewidth=0, label=label)
+def _dots(axes: Axes, x: np.ndarray, y: np.ndarray, setup: str) -> None:
+    marker = "s" if is_raw(setup) else "o"
+    known = setup in axes.get_legend_handles_labels()[1]
+    label = None if known else setup
+    axes.plot(x, y, marker, color=_colour(setup), alpha=0.75, markersize=5, markeredgewidth=0, label=label)
+
+
+def _colour(setup: str) -> str:
+    return VERMILION if is_raw(setup) else BLUE
 
 
 def _spread(count: int, half: float) -> np.ndarray:

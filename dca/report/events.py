@@ -1,4 +1,4 @@
-"""The key figure: each event's GLM map, dca map and raw map on the same slices, and their time courses."""
+"""The key figure: each event's maps of GLM, dca and raw on the same slices, and their time courses."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from dca.report.gallery import Gallery, Shown
 from dca.report.page import anchor
 from dca.report.results import RunResults
 from dca.report.scales import Scale, atom_scale, z_scale
+from dca.report.setups import led_by_design
 from dca.report.slices import Volume, draw_map, in_mm, peak
 from dca.report.verdicts import ALPHA, primary_null
 from dca.report.viewer import add_viewer
-
-SETUPS = ("dca", "raw")  # order of the columns after the GLM
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class EventRow:
     through : str
         What that place is the peak of.
     cells : list of MapCell
-        GLM, dca, raw.
+        GLM, and the setups of the figure.
     courses : Shown or None
     atoms : bool
         Whether an atom was chosen in any setup.
@@ -70,29 +69,32 @@ class Chosen:
 
 @dataclass(frozen=True)
 class KeyFigure:
-    """All events of a run, and the scales that its columns share."""
+    """All events of a run, the setups beside the GLM, those of them that know the design, and the scales."""
 
     rows: list[EventRow]
+    setups: list[str]
+    led: list[str]
     scales: dict[str, Scale]
 
 
-def key_figure(run: RunResults, gallery: Gallery) -> KeyFigure:
-    """Draw all events of a run."""
+def key_figure(run: RunResults, setups: Sequence[str], gallery: Gallery) -> KeyFigure:
+    """Draw all events of a run: the GLM, then `setups` in their order."""
     glm = {event: run.z_map(event) for event in run.events}
-    chosen = {setup: choose_atoms(run, setup) for setup in SETUPS}
-    atoms = {setup: _atom_maps(run, setup, chosen[setup]) for setup in SETUPS}
+    chosen = {setup: choose_atoms(run, setup) for setup in setups}
+    atoms = {setup: _atom_maps(run, setup, chosen[setup]) for setup in setups}
     scales = {}
     if drawn := [volume.data for volume in glm.values() if volume is not None]:
         scales["GLM"] = z_scale(drawn)
-    for setup in SETUPS:
+    for setup in setups:
         if atoms[setup]:
             scales[setup] = atom_scale([volume.data for volume in atoms[setup].values()])
     rows = []
     for event in run.events:
-        columns = {"GLM": glm[event], **{setup: atoms[setup].get(event) for setup in SETUPS}}
-        picks = {setup: chosen[setup].get(event) for setup in SETUPS}
+        columns = {"GLM": glm[event], **{setup: atoms[setup].get(event) for setup in setups}}
+        picks = {setup: chosen[setup].get(event) for setup in setups}
         rows.append(_event_row(run, event, columns, scales, picks, gallery))
-    return KeyFigure(rows, scales)
+    led = led_by_design(run.comparison)
+    return KeyFigure(rows, list(setups), [setup for setup in setups if setup in led], scales)
 
 
 def choose_atoms(run: RunResults, setup: str) -> dict[str, Chosen]:

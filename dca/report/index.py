@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from dca.decompose.settings import setups
 from dca.preprocess.limits import reasons_to_exclude
 from dca.report import charts, verdicts
 from dca.report.costs import read_costs
@@ -19,9 +20,8 @@ from dca.report.notes import gather_notes, study_logs
 from dca.report.origin import origin_of
 from dca.report.page import write_page
 from dca.report.results import LABELS, Folder, RunResults, records
+from dca.report.setups import leading, led_by_design, of_group, pairs
 from dca.report.training import show_losses
-
-SETUPS = ("raw", "dca")
 
 
 def write_index(
@@ -61,23 +61,30 @@ def write_index(
     training = folder.record("train/summary.json") if trained else None
     pcc = folder.table("compare/pcc.tsv", dtype=LABELS)
     group = folder.table("compare/group.tsv", dtype={"event": str})
+    replication = folder.table("compare/replication.tsv", dtype=LABELS)
+    section = config["decompose"]
+    shown, led = leading(section), led_by_design(pcc)
     origins = origin_of(folder, config, provenance)
-    section = config["report"]
-    with Gallery(out, section["single_file"], section["formats"]) as gallery:
+    report = config["report"]
+    with Gallery(out, report["single_file"], report["formats"]) as gallery:
         context = {
             "verdicts": [
                 verdicts.judge_runs(found, config["preprocess"], config["input"]["exclude"]),
                 verdicts.judge_motion(found),
                 verdicts.judge_training(history, training),
-                *(verdicts.judge_events(pcc, setup) for setup in SETUPS),
-                verdicts.judge_group(group),
+                *(verdicts.judge_events(pcc, setup) for setup in setups(section)),
+                *(verdicts.judge_group(group, *pair) for pair in pairs(section)),
             ],
             "rows": [run_row(run, config) for run in found],
             "fd_threshold": charts.FD_THRESHOLD,
             "motion": _motion(found, gallery),
             "losses": show_losses(history, gallery),
             "group": group_rows(group),
-            "excess": _excess(pcc, group, gallery),
+            "shown": shown,
+            "led": [setup for setup in shown if setup in led],
+            "excess": _excess(pcc, group, shown, gallery),
+            "grouped": any(map(of_group, setups(section))),
+            "replication": replication_rows(replication),
             "group_maps": show_group_maps(folder, gallery),
             "methods": write_methods(config, found, origins),
             "costs": read_costs(folder),
@@ -124,6 +131,19 @@ def group_rows(group: pd.DataFrame | None) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in shown.to_dict("records")]
 
 
+def replication_rows(table: pd.DataFrame | None) -> list[dict[str, Any]]:
+    """Means over held-out runs by group dictionary and event; `first` counts runs of `map_rank` 1."""
+    if table is None or table.empty:
+        return []
+    rows = []
+    for (setup, event), part in table.groupby(["setup", "event"], sort=False):
+        means = {name: float(part[name].mean()) for name in ("map_r", "map_r_others", "pcc")}
+        counts = {"first": int((part["map_rank"] == 1).sum()), "mapped": int(part["map_rank"].notna().sum())}
+        key = {"setup": setup, "event": event, "atom": int(part["atom"].iloc[0]), "runs": len(part)}
+        rows.append({**key, **counts, **means})
+    return rows
+
+
 def _motion(runs: Sequence[RunResults], gallery: Gallery) -> Shown | None:
     known = {run.run_id: run.displacement for run in runs if run.displacement is not None}
     if not known:
@@ -137,23 +157,26 @@ def _motion(runs: Sequence[RunResults], gallery: Gallery) -> Shown | None:
     return gallery.add("motion", charts.draw_motion_overview(known, alt), table)
 
 
-def _excess(pcc: pd.DataFrame | None, group: pd.DataFrame | None, gallery: Gallery) -> Shown | None:
+def _excess(
+    pcc: pd.DataFrame | None, group: pd.DataFrame | None, shown: Sequence[str], gallery: Gallery
+) -> Shown | None:
     if pcc is None or pcc.empty:
         return None
     excess = verdicts.excess_over_null(pcc)
-    if excess.empty:
+    if not excess["setup"].isin(shown).any():
         return None
-    alt = "Best PCC minus the mean of its null, by event, raw beside dca; below, dca less raw."
-    differences = _differences(group)
+    differences = _differences(group, shown)
     data = "" if differences.empty else "compare/group.tsv (intervals)"
-    return gallery.add("excess", charts.draw_excess(excess, differences, alt), excess, data)
+    alt = f"Best PCC minus the mean of its null, by event, {' beside '.join(shown)}"
+    alt += "." if differences.empty else f"; below, {shown[-1]} less {shown[0]}."
+    return gallery.add("excess", charts.draw_excess(excess, differences, shown, alt), excess, data)
 
 
-def _differences(group: pd.DataFrame | None) -> pd.DataFrame:
-    """Rows of the group table for all subjects: dca less raw in the excess over the null, where it counts."""
+def _differences(group: pd.DataFrame | None, shown: Sequence[str]) -> pd.DataFrame:
+    """Rows of the group table for all subjects: the second setup less the first, where the excess counts."""
     columns = ["event", "difference", "ci_low", "ci_high"]
-    if group is None or group.empty:
+    if group is None or group.empty or len(shown) < 2:
         return pd.DataFrame(columns=columns)
     group = group[~verdicts.is_void(group)]
-    wanted = {"split": "all", "measure": "pcc_excess", "setup": "dca", "reference": "raw"}
+    wanted = {"split": "all", "measure": "pcc_excess", "setup": shown[1], "reference": shown[0]}
     return group.loc[(group[list(wanted)] == pd.Series(wanted)).all(axis=1), columns]

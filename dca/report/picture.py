@@ -23,7 +23,6 @@ CSS_DPI = 96
 
 # Okabe & Ito's colours: told apart with any colour vision, and in grey.
 BLUE, VERMILION, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#8a8f98", "#1b1f24"
-SETUP_COLOURS = {"dca": BLUE, "raw": VERMILION}
 # What a worker does, in order of the legend: work in blue and green, lost time in warm colours. Hatches tell
 # them apart without colour.
 PHASES = {

@@ -16,6 +16,7 @@ from dca.preprocess.limits import reasons_to_exclude
 from dca.report.results import RunResults
 from dca.report.verdicts import is_void
 
+TOLD = ("setup", "learnt_with", "surrogates", "null", "p_corrected", "heldout_pcc")  # of the comparison
 SIX = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 
 
@@ -94,7 +95,11 @@ def _preprocessing(runs: Sequence[RunResults]) -> dict[str, Any] | None:
             if isinstance(record, Mapping) and "step" in record:
                 records.setdefault(str(record["step"]), []).append(record)
     steps = {
-        step: {**own[0], "method": _several(record.get("method") for record in own), "runs": len(own)}
+        step: {
+            **own[0],
+            **{name: _several(record.get(name) for record in own) for name in ("method", "made_by")},
+            "runs": len(own),
+        }
         for step, own in records.items()
     }
     censored = sum(int(summary.get("censored_volumes") or 0) for summary in summaries)
@@ -146,7 +151,11 @@ def _models(summaries: Iterable[dict[str, Any] | None]) -> dict[str, Any] | None
 
 
 def _comparison(runs: Sequence[RunResults]) -> dict[str, Any] | None:
-    tables = [run.comparison for run in runs if run.comparison is not None and len(run.comparison)]
+    # Not `run.comparison`, which a run keeps as a whole.
+    read = [
+        run.folder.table(f"compare/runs/{run.run_id}.tsv", usecols=lambda name: name in TOLD) for run in runs
+    ]
+    tables = [table for table in read if table is not None and len(table)]
     if not tables:
         return None
     rows = pd.concat(tables, ignore_index=True)

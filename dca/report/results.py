@@ -18,6 +18,7 @@ from dca.report.slices import Volume
 from dca.signals import Shard
 
 Found = TypeVar("Found")
+FD = "framewise_displacement"
 LABELS = {"run_id": str, "subject": str, "event": str}  # columns that may look like numbers
 
 
@@ -94,9 +95,12 @@ class RunResults:
     @cached_property
     def displacement(self) -> np.ndarray | None:
         """Framewise displacement in mm without the undefined first value; None where motion is unknown."""
-        if self.confounds is None or "framewise_displacement" not in self.confounds:
+        # Not of `confounds`: the index asks this of every run of the study, and keeps what it asked for.
+        path = f"preprocess/{self.run_id}/confounds.tsv"
+        table = self.folder.table(path, usecols=lambda name: name == FD)
+        if table is None or FD not in table:
             return None
-        values = pd.to_numeric(self.confounds["framewise_displacement"], errors="coerce").to_numpy(float)
+        values = pd.to_numeric(table[FD], errors="coerce").to_numpy(float)
         values = values[np.isfinite(values)]
         return values if values.size else None
 

@@ -25,9 +25,9 @@ from dca.report.page import write_page
 from dca.report.picture import shrink_png
 from dca.report.results import Folder, RunResults, records
 from dca.report.scales import Z_THRESHOLD
+from dca.report.setups import leading, led_by_design, of_group
 from dca.report.slices import Volume, draw_mask
 
-SETUPS = ("raw", "dca")
 # Columns of the comparison that the page shows, in its order.
 COMPARED = {
     "p": "p",
@@ -98,7 +98,7 @@ def write_subject(
             verdicts=[
                 verdicts.judge_runs(found, config["preprocess"], _excluded(config, str(subject))),
                 verdicts.judge_motion(found),
-                *_task_verdicts(kept),
+                *_task_verdicts(kept, decompose_setups(config["decompose"])),
             ],
             sections=sections,
             columns=COMPARED,
@@ -144,7 +144,7 @@ def _results(run: RunResults, config: Mapping[str, Any], gallery: Gallery) -> di
         "signals": run.signals,
         "model": show_model(run, gallery),
         "names": run.events,
-        "key": key_figure(run, gallery) if run.events else None,
+        "key": key_figure(run, leading(config["decompose"])[::-1], gallery) if run.events else None,
         "glm": glm,
         "contrasts": contrast_maps(run, contrasts, gallery),
         "contrasts_set": bool(contrasts),
@@ -164,10 +164,7 @@ def _comparison(run: RunResults) -> list[dict[str, Any]] | None:
 
 def _led(run: RunResults) -> list[str]:
     """Setups that follow the design as their model was trained with it; not those of a group dictionary."""
-    if run.comparison is None:
-        return []
-    led = run.comparison.loc[run.comparison["learnt_with"] == "design", "setup"].unique()
-    return sorted(setup for setup in led if not setup.endswith("-group"))
+    return sorted(setup for setup in led_by_design(run.comparison) if not of_group(setup))
 
 
 def _components(run: RunResults, setups: Sequence[str], gallery: Gallery) -> dict[str, Data]:
@@ -176,10 +173,10 @@ def _components(run: RunResults, setups: Sequence[str], gallery: Gallery) -> dic
     return {setup: data for setup, data in found.items() if data is not None}
 
 
-def _task_verdicts(runs: Sequence[RunResults]) -> list[verdicts.Verdict]:
+def _task_verdicts(runs: Sequence[RunResults], setups: Sequence[str]) -> list[verdicts.Verdict]:
     tables = [run.comparison for run in runs if run.comparison is not None and len(run.comparison)]
     pcc = pd.concat(tables, ignore_index=True) if tables else None
-    return [verdicts.judge_events(pcc, setup) for setup in SETUPS]
+    return [verdicts.judge_events(pcc, setup) for setup in setups]
 
 
 def _png(run: RunResults, name: str, alt: str, gallery: Gallery) -> Shown | None:

@@ -12,6 +12,7 @@ import pandas as pd
 from dca.preprocess.limits import reasons_to_exclude
 from dca.report.charts import FD_THRESHOLD
 from dca.report.results import RunResults
+from dca.report.setups import of_group
 
 FD_GOOD, FD_POOR = 0.2, 0.5  # mm, mean over a run
 SETTLED = 0.01  # relative fall of the loss over the last quarter
@@ -166,9 +167,10 @@ def judge_events(pcc: pd.DataFrame | None, setup: str) -> Verdict:
     title = f"Task in {setup} atoms"
     rows = None if pcc is None else primary_null(pcc[pcc["setup"] == setup])
     led = rows is not None and bool((rows["learnt_with"] == "design").any())
+    learnt = "dictionary was learnt" if of_group(setup) else "model was trained"
     rule = (
         f"An event counts when its map is like that of other runs, p ≤ {ALPHA} against atoms chosen by "
-        "re-drawn designs: the model was trained with the design, so that time courses say nothing. Good: at "
+        f"re-drawn designs: the {learnt} with the design, so that time courses say nothing. Good: at "
         "least half of them."
         if led
         else f"An event counts when p ≤ {ALPHA} against re-drawn designs. Good: at least half of them."
@@ -188,17 +190,20 @@ def judge_events(pcc: pd.DataFrame | None, setup: str) -> Verdict:
     return Verdict(title, f"{found} of {len(rows)} events", detail, rule, level)
 
 
-def group_row(group: pd.DataFrame | None) -> pd.Series | None:
-    """Excess over the null over all events, dca less raw: of held-out subjects if enough, else all.
+def group_row(group: pd.DataFrame) -> pd.Series | None:
+    """Excess over the null over all events, setup less reference: of held-out subjects if enough, else all.
 
     Of the best |PCC|, or where that is void, of the map's likeness to other runs.
+
+    Parameters
+    ----------
+    group : DataFrame
+        Rows of one setup and reference.
     """
-    if group is None or group.empty:
-        return None
-    dca = group[(group["event"] == OVERALL) & (group["setup"] == "dca")]
-    overall = dca[(dca["measure"] == "pcc_excess") & ~is_void(dca)]
+    rows = group[group["event"] == OVERALL]
+    overall = rows[(rows["measure"] == "pcc_excess") & ~is_void(rows)]
     if overall.empty:
-        overall = dca[dca["measure"] == "others_r_excess"]
+        overall = rows[rows["measure"] == "others_r_excess"]
     held_out = overall[(overall["split"] == "validation") & (overall["n"] >= ENOUGH_SUBJECTS)]
     chosen = held_out if len(held_out) else overall[overall["split"] == "all"]
     return chosen.iloc[0] if len(chosen) else None
@@ -209,30 +214,35 @@ def is_void(group: pd.DataFrame) -> pd.Series:
     return group["status"].astype(str).str.startswith("void")
 
 
-def judge_group(group: pd.DataFrame | None) -> Verdict:
-    """Whether dca atoms exceed their null by more than raw atoms do."""
-    title = "dca against raw"
+def judge_group(group: pd.DataFrame | None, setup: str = "dca", reference: str = "raw") -> Verdict:
+    """Whether a setup's atoms exceed their null by more than those of its reference do."""
+    title = f"{setup} against {reference}"
     rule = (
         "By the excess of the best |PCC| over its null, paired by subject: a difference counts when its 95 % "
-        f"interval excludes 0, with at least {ENOUGH_SUBJECTS} subjects. Of a model that was trained with "
-        "the design, by the excess of the map's likeness to other runs. The bare PCC is never used."
+        f"interval excludes 0, with at least {ENOUGH_SUBJECTS} subjects. Of what was learnt with the design "
+        "(a model, a dictionary of the group), by the excess of the map's likeness to other runs. The bare "
+        "PCC is never used."
     )
-    row = group_row(group)
-    if row is None:
+    own = None if group is None else group[(group["setup"] == setup) & (group["reference"] == reference)]
+    if own is None or own.empty:
         return Verdict(title, "Not run", "no subject has a comparison of both", rule, "unknown")
+    row = group_row(own)
+    if row is None:
+        detail = "learnt with the design, and no other run lies on the same grid"
+        return Verdict(title, "Cannot be judged", detail, rule, "unknown")
     subjects = int(row["n"])
     who = "held-out subjects" if row["split"] == "validation" else "subjects, those trained on included"
     of_maps = " of the maps" if row["measure"] == "others_r_excess" else ""
-    detail = f"dca less raw{of_maps} {row['difference']:+.3f}"
+    detail = f"{setup} less {reference}{of_maps} {row['difference']:+.3f}"
     if np.isfinite(row["ci_low"]):
         detail += f" (95 % interval {row['ci_low']:+.3f} to {row['ci_high']:+.3f})"
     detail += f"; {subjects} {who if subjects != 1 else 'subject'}"
     if subjects < ENOUGH_SUBJECTS:
         return Verdict(title, "Too few subjects to judge", detail, rule, "unknown")
     if row["ci_low"] > 0:
-        return Verdict(title, "dca higher", detail, rule, "good")
+        return Verdict(title, f"{setup} higher", detail, rule, "good")
     if row["ci_high"] < 0:
-        return Verdict(title, "raw higher", detail, rule, "caution")
+        return Verdict(title, f"{reference} higher", detail, rule, "caution")
     return Verdict(title, "No difference shown", detail, rule, "caution")
 
 

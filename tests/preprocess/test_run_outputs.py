@@ -27,6 +27,33 @@ def test_compressed_input_is_linked(still, tmp_path):
     np.testing.assert_allclose(mean, np.asarray(nib.load(still).dataobj).mean(axis=3), rtol=1e-4, atol=1e-3)
 
 
+FMRIPREP = {"Name": "fMRIPrep", "Version": "23.1.3"}
+
+
+@pytest.mark.parametrize(
+    ("description", "programs"),
+    [
+        (
+            {"DatasetType": "derivative", "GeneratedBy": [FMRIPREP, {"Name": "by hand"}]},
+            "fMRIPrep 23.1.3, by hand",
+        ),
+        ({"PipelineDescription": FMRIPREP}, "fMRIPrep 23.1.3"),
+        ({"GeneratedBy": [{"Name": "HeuDiConv"}]}, ""),  # raw data
+        ({"DatasetType": "derivative", "GeneratedBy": "?"}, ""),
+        ([], ""),
+        (None, ""),
+    ],
+)
+def test_the_programs_behind_derivatives_are_recorded(still, tmp_path, description, programs):
+    bold = tmp_path / "fmriprep" / "sub-01" / "func" / "sub-01_bold.nii.gz"
+    bold.parent.mkdir(parents=True)
+    bold.symlink_to(still)  # as in a DataLad dataset: the image itself lies elsewhere
+    if description is not None:
+        (tmp_path / "fmriprep" / "dataset_description.json").write_text(json.dumps(description))
+    record = link(bold, tmp_path / "out.nii.gz", tmp_path / "mean.nii.gz")
+    assert record["made_by"] == programs
+
+
 def test_uncompressed_input_is_compressed(save, tmp_path):
     source = save("bold.nii", np.random.default_rng(0).normal(size=(4, 4, 4, 5)).astype(np.float32))
     link(source, tmp_path / "desc-preproc_bold.nii.gz", tmp_path / "mean.nii.gz")

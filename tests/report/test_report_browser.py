@@ -32,7 +32,10 @@ def test_page_fits_and_can_be_read(visit, browsing, pages, name, width, scheme) 
 @pytest.mark.parametrize("name", ["index", "training", "01"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(visit, browsing, pages, name, scheme) -> None:
-    assert browsing.find_faults(visit(pages[name], 375, scheme)) == []
+    page = visit(pages[name], 375, scheme)
+    assert browsing.find_faults(page) == []
+    page.set_viewport_size({"width": 1440, "height": 900})
+    assert browsing.find_faults(page) == []
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -318,6 +321,60 @@ def test_a_table_sorts_by_mouse_and_keyboard(visit, browsing, pages) -> None:
     assert heading.get_attribute("aria-sort") == "descending"
     assert first.inner_text() == "sub-03_task-rest"
     browsing.sort_a_table(page)
+
+
+def test_the_table_of_runs_is_filtered_by_keyboard_and_printed_as_a_whole(visit, pages) -> None:
+    page = visit(pages["index"])
+    rows, count = page.locator("#runs tbody tr"), page.locator("#runs output")
+    assert rows.count() == 3 and count.inner_text() == "3 of 3 runs"
+    assert count.get_attribute("aria-live") == "polite"
+    field = page.get_by_label("Only rows with")
+    field.focus()
+    page.keyboard.type("VALID")
+    assert count.inner_text() == "1 of 3 runs"
+    assert [row.inner_text().split()[0] for row in rows.all() if row.is_visible()] == ["02"]
+    page.keyboard.press("Enter")
+    assert page.url == pages["index"].as_uri()
+    page.locator("#runs th").filter(has_text="Run").get_by_role("button").click()
+    assert count.inner_text() == "1 of 3 runs" and sum(row.is_visible() for row in rows.all()) == 1
+    page.emulate_media(media="print")
+    assert not field.is_visible() and all(row.is_visible() for row in rows.all())
+    page.emulate_media(media="screen")
+    field.fill("none of them has this")
+    assert count.inner_text() == "0 of 3 runs" and not any(row.is_visible() for row in rows.all())
+    field.fill("")
+    assert all(row.is_visible() for row in rows.all())
+
+
+def test_components_are_filtered_by_their_p(components) -> None:
+    def listed():
+        return {int(text.split()[0]) for text in numbers(components)}
+
+    components.get_by_label("Event").select_option(label="left-finger")
+    count, limit = components.locator("output"), components.get_by_label("p at most")
+    assert count.inner_text() == "12 of 12 atoms" and count.get_attribute("aria-live") == "polite"
+    limit.focus()
+    components.page.keyboard.type("0.26")  # corrected: 1/12, 2/12, 3/12
+    assert count.inner_text() == "3 of 12 atoms" and len(listed()) == 3
+    components.get_by_label("Sort by").select_option("corrected")
+    assert all(float(text.split()[3]) <= 0.26 for text in numbers(components))
+    assert components.get_by_label("p is").locator("option:checked").inner_text() == "corrected over atoms"
+    components.get_by_label("p is").select_option("uncorrected")  # 0.01 to 0.12
+    assert count.inner_text() == "12 of 12 atoms"
+    limit.fill("0.02")
+    assert len(listed()) == 2
+    hidden = min(set(range(12)) - listed())
+    components.get_by_label("Go to atom").fill(str(hidden))
+    components.get_by_label("Go to atom").press("Enter")
+    assert components.get_by_text(f"raw, atom {hidden}", exact=True).is_visible()
+    assert components.locator(".thumbs button[tabindex='0']").count() == 1  # Tab still gets into the list
+    limit.fill("0")
+    assert count.inner_text() == "0 of 12 atoms" and listed() == set()
+    assert components.get_by_text("No atom has so small a p.").is_visible()
+    limit.fill("")
+    assert count.inner_text() == "12 of 12 atoms" and listed() == set(range(12))
+    components.page.emulate_media(media="print")
+    assert not limit.is_visible()
 
 
 def test_a_viewer_begins_at_a_value_however_the_image_lies(visit, browsing, tmp_path) -> None:

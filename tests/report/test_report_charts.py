@@ -65,7 +65,7 @@ def test_the_excess_has_dots_means_and_intervals() -> None:
     differences = pd.DataFrame(
         {"event": ["a", "b"], "difference": [0.1, 0.2], "ci_low": [0.05, -0.1], "ci_high": [0.2, 0.4]}
     )
-    figure = charts.draw_excess(table, differences, "x").figure
+    figure = charts.draw_excess(table, differences, ["raw", "dca"], "x").figure
     above, below = figure.axes
     assert above.get_ylabel() == "Best |PCC| − mean of null" and below.get_ylabel() == "dca − raw"
     assert legend(figure) == ["raw", "dca"]
@@ -75,7 +75,10 @@ def test_the_excess_has_dots_means_and_intervals() -> None:
     means = sorted(bar.get_segments()[0][0, 1] for bar in above.collections)
     np.testing.assert_allclose(means, [0.05, 0.25, 0.45, 0.65])
     assert {line.get_marker() for line in above.lines if line.get_label() in ("raw", "dca")} == {"s", "o"}
-    assert len(charts.draw_excess(table, differences.iloc[:0], "x").figure.axes) == 1
+    table["setup"] += "-group"
+    alone = charts.draw_excess(table, differences.iloc[:0], ["raw-group", "dca-group"], "x").figure
+    assert len(alone.axes) == 1 and legend(alone) == ["raw-group", "dca-group"]
+    assert len(alone.axes[0].collections) == 4
 
 
 def test_the_timeline_has_a_bar_for_every_span() -> None:
@@ -174,7 +177,7 @@ def test_the_columns_of_an_event_share_their_cut_and_each_its_scale(finished, tm
     monkeypatch.setattr("dca.report.events.draw_map", look)
     run = RunResults(records(finished.runs)[0], Folder(finished.results))
     with Gallery(tmp_path / "01.html") as gallery:
-        shown = events.key_figure(run, gallery)
+        shown = events.key_figure(run, ["dca", "raw"], gallery)
     per_event = [seen[k : k + 3] for k in range(0, len(seen), 3)]
     assert len(per_event) == len(run.events) == len(shown.rows)
     for event, columns in zip(run.events, per_event, strict=True):

@@ -155,6 +155,22 @@ def test_of_an_added_backend_no_steps_of_others_are_claimed(sketched) -> None:
     assert "realigned" not in text and "high-pass" not in text and "smoothing" not in text
 
 
+@pytest.mark.parametrize(
+    ("source", "program", "said", "cited"),
+    [
+        ("bids", "fMRIPrep 23.1.3", "preprocessed by fMRIPrep 23.1.3 (Esteban et al., 2019).", "esteban2019"),
+        ("bids", "XCP-D 0.5.0", "preprocessed by XCP-D 0.5.0.", None),
+        ("bids", "", "preprocessed by others.", None),
+        ("hcp", "", "pipelines of the Human Connectome Project (Glasser et al., 2013).", "glasser2013"),
+    ],
+)
+def test_who_preprocessed_is_named(sketched, source, program, said, cited) -> None:
+    sketched.config["input"]["source"] = source
+    text, references = text_of(sketched, backend="none", steps=[step("link", made_by=program)])
+    assert said in text
+    assert [key for key in ("esteban2019", "glasser2013") if key in references] == ([cited] if cited else [])
+
+
 def test_runs_that_are_left_out_are_told_with_the_reason(sketched) -> None:
     sketched.config["input"]["exclude"] = ["sub-09_task-motor"]
     sketched.config["preprocess"]["exclude_over_limits"] = True
@@ -181,6 +197,9 @@ def variants(sketched):
     yield sketched, {}
     yield sketched, {"backend": "fsl", "steps": fsl_steps()}
     yield sketched, {"backend": "fsl", "steps": [step("feat", highpass_s=100, fwhm_mm=4, fsl="6")]}
+    yield sketched, {"backend": "none", "steps": [step("link")]}
+    yield sketched, {"backend": "none", "steps": [step("link", made_by="fMRIPrep 23.1.3")]}
+    sketched.config["input"]["source"] = "hcp"
     yield sketched, {"backend": "none", "steps": [step("link")]}
     native = [step("motion"), step("register"), step("warp"), step("regress", regress="motion24_compcor")]
     sketched.config["preprocess"]["censor_fd_mm"] = 0.5

@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from scipy import sparse
@@ -25,6 +26,7 @@ from dca.report import write_subject
 from dca.report.components import add_components, component_numbers
 from dca.report.costs import read_costs
 from dca.report.gallery import Gallery
+from dca.report.methods import write_methods
 from dca.report.paper import statements
 from dca.report.results import Folder, RunResults, records
 from dca.report.slices import Sections
@@ -73,6 +75,22 @@ class Parsed(HTMLParser):
             self.scripts[-1][1] += data
         if not self._skip:
             self.text += data
+
+
+def test_the_index_keeps_no_table_of_a_run(sketched, monkeypatch) -> None:
+    kept = []
+
+    def follow(config, runs, provenance):
+        kept.extend(runs)
+        return write_methods(config, runs, provenance)
+
+    monkeypatch.setattr("dca.report.index.write_methods", follow)
+    text = Parsed(sketched.write("index")).text
+    assert "worst run: sub-" in text and "surrogate designs" in text
+    assert len(kept) == 3
+    for run in kept:
+        held = [name for name, value in vars(run).items() if isinstance(value, pd.DataFrame)]
+        assert held == [] and run.displacement.size == 63
 
 
 def test_pages_hold_their_sections_images_and_links(finished, pages) -> None:
@@ -255,6 +273,53 @@ def test_what_was_learnt_with_the_design_is_not_judged_by_its_courses(sketched) 
     assert "Of dca p counts only if runs have different orders" in page
     assert "What was learnt with the design (dca) was judged by its maps" in index
     assert "likeness to other runs" in index
+
+
+def change_comparison(study, change) -> None:
+    """Change the tables of runs and of atoms, and gather them again."""
+    folder = study.results / "compare"
+    tables = sorted((folder / "runs").glob("*.tsv"))
+    for path in [*tables, *(folder / "atoms").glob("*.tsv")]:
+        write_tsv(path, change(read_tsv(path, dtype={"subject": str})), {})
+    gather(tables, folder / "pcc.tsv", folder / "group.tsv")
+
+
+def test_a_study_of_group_dictionaries_alone_has_figures_verdicts_and_replication(sketched) -> None:
+    sketched.config["decompose"]["level"] = "group"
+    for setup in ("raw", "dca"):
+        (sketched.results / "decompose" / setup).rename(sketched.results / "decompose" / f"{setup}-group")
+    maps = {"learnt_with": "design", "others_r": 0.5, "others_r_null": 0.1, "others_r_p": 0.02}
+    change_comparison(sketched, lambda table: table.assign(setup=table["setup"] + "-group", **maps))
+    row = {"setup": "dca-group", "event": "cue", "atom": 7, "sign": 1, "pcc": 0.25, "training_runs": 1}
+    ranks = pd.DataFrame({"map_rank": [1, 2], "map_r": [0.5, 0.75], "map_r_others": 0.125}).assign(**row)
+    write_tsv(sketched.results / "compare" / "replication.tsv", ranks, {})
+    page, index = (" ".join(Parsed(sketched.write(name)).text.split()) for name in ("01", "index"))
+    for text in (page, index):
+        assert (
+            "Not run" not in text and "Task in raw-group atoms" in text and "Task in dca-group atoms" in text
+        )
+    assert "Events: GLM, dca-group and raw-group" in page and "dca-group ±" in page
+    assert "Of dca-group, raw-group p counts only if runs have different orders" in page
+    assert "dca-group against raw-group" in index and "dca-group less raw-group of the maps" in index
+    assert "Comparison: not run" not in index and "squares are raw-group, circles dca-group" in index
+    assert "of a dictionary of the group all runs share the atoms" in index
+    assert "each run has atoms of its own" not in index
+    assert "dca-groupcue720.6250.1251 of 2+0.250" in index  # cells in a row
+
+
+def test_a_study_with_dca_signal_has_its_verdicts(sketched) -> None:
+    sketched.config["decompose"]["setups"] = ["raw", "dca", "dca-signal"]
+    before = Parsed(sketched.write("index")).text
+    assert "each run has atoms of its own" in before and "Replication" not in before
+    change_comparison(
+        sketched,
+        lambda table: pd.concat([table, table[table["setup"] == "dca"].assign(setup="dca-signal")]),
+    )
+    page, index = (" ".join(Parsed(sketched.write(name)).text.split()) for name in ("01", "index"))
+    for text in (page, index):
+        assert re.search(r"Task in dca-signal atoms . \w+( \w+)? \d of \d events", text)
+    assert "dca-signal against raw ? not judged Too few subjects" in index
+    assert "Events: GLM, dca and raw" in page and "Atoms of other dictionaries (dca-signal)" in page
 
 
 def test_a_study_of_one_setup_has_nothing_to_be_compared(sketched) -> None:

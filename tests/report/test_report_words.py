@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dca.report import verdicts
+from dca.compare.group import REFERENCES
+from dca.report import setups, verdicts
 from dca.report.page import anchor, facts, fixed, number
 from dca.report.results import Folder, RunResults
 
@@ -47,10 +48,11 @@ def group(
     split="all",
     measure="pcc_excess",
     status="against null",
+    setup="dca",
 ) -> dict:
     return {
-        "status": status,
-        "split": split, "event": "(all)", "measure": measure, "setup": "dca", "n": n,
+        "status": status, "setup": setup, "reference": REFERENCES.get(setup, "raw"),
+        "split": split, "event": "(all)", "measure": measure, "n": n,
         "difference": difference, "ci_low": low, "ci_high": high,
     }  # fmt: skip
 
@@ -79,10 +81,39 @@ def test_held_out_subjects_come_first_where_they_are_enough() -> None:
 
 def test_setups_that_know_the_design_are_judged_by_their_maps() -> None:
     void = group(0.5, 0.4, 0.6, 8, status="void if all runs share one order")
-    assert verdicts.judge_group(pd.DataFrame([void])).finding == "Not run"
+    assert verdicts.judge_group(pd.DataFrame([void])).finding == "Cannot be judged"
+    assert verdicts.judge_group(pd.DataFrame([void]), "dca-signal").finding == "Not run"
     maps = group(-0.1, -0.2, -0.05, 8, measure="others_r_excess", status="other runs, against null")
     verdict = verdicts.judge_group(pd.DataFrame([void, maps]))
     assert verdict.finding == "raw higher" and "of the maps -0.100" in verdict.detail
+
+
+def test_every_setup_is_held_against_its_own_reference() -> None:
+    rows = [group(0.1, 0.05, 0.2, 8), group(-0.1, -0.2, -0.05, 8, setup="dca-group")]
+    table = pd.DataFrame([*rows, group(0.1, -0.05, 0.2, 8, setup="dca-signal")])
+    found = {
+        own: verdicts.judge_group(table, own, reference).finding
+        for own, reference in setups.pairs({"setups": ["raw", "dca", "dca-signal"], "level": "both"})
+    }
+    assert found == {
+        "dca": "dca higher",
+        "dca-signal": "No difference shown",
+        "dca-group": "raw-group higher",
+    }
+
+
+@pytest.mark.parametrize(
+    ("names", "level", "shown"),
+    [
+        (["raw", "dca"], "run", ["raw", "dca"]),
+        (["dca-signal", "dca", "raw"], "both", ["raw", "dca"]),
+        (["raw", "dca-signal"], "run", ["raw", "dca-signal"]),
+        (["raw", "dca", "dca-signal"], "group", ["raw-group", "dca-group"]),
+        (["raw"], "both", ["raw"]),
+    ],
+)
+def test_figures_show_raw_and_dca_of_the_first_level(names, level, shown) -> None:
+    assert setups.leading({"setups": names, "level": level}) == shown
 
 
 def pcc(p: list[float], **columns) -> pd.DataFrame:

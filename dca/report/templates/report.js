@@ -1,5 +1,5 @@
 "use strict";
-// Tables that sort and the browser of components. The page's policy knows this script by its hash; what it
+// Tables that sort and filter, and the browser of components. The page's policy knows this script by its hash; what it
 // loads lies beside the page. All text from data is set as text, never as HTML.
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -50,6 +50,28 @@ function makeSortable(table) {
       body.append(...(down ? rows.reverse() : rows));
     });
   });
+}
+
+// A field above a table hides the rows whose text does not have what was typed.
+function makeFilterable(table) {
+  const rows = [...table.tBodies[0].rows];
+  const field = make("input", { type: "search" });
+  const count = make("output");
+  count.setAttribute("aria-live", "polite");
+  const filter = () => {
+    const wanted = field.value.trim().toLowerCase();
+    for (const row of rows) row.hidden = !row.textContent.toLowerCase().includes(wanted);
+    count.textContent = `${rows.filter(row => !row.hidden).length} of ${rows.length} ${table.dataset.filter}`;
+  };
+  field.addEventListener("input", filter);
+  table.closest(".scroll").before(controls(make("label", {}, "Only rows with ", field), count));
+  filter();
+}
+
+function controls(...parts) {
+  const form = make("form", { className: "controls" }, ...parts);
+  form.addEventListener("submit", event => event.preventDefault());
+  return form;
 }
 
 // ---- Components: data comes by a script file, or from within the page where that is a single file. ----
@@ -163,8 +185,7 @@ class Browser {
       this.controls.append(make("label", {}, `${label} `, select));
       return select;
     };
-    this.controls = make("form", { className: "controls" });
-    this.controls.addEventListener("submit", event => event.preventDefault());
+    this.controls = controls();
     this.setupChoice = choice("Dictionary", Object.keys(this.sources).map(name => [name, name]));
     this.eventChoice = choice("Event", [["", "best of all"]]);
     this.sortChoice = choice("Sort by", [
@@ -172,8 +193,15 @@ class Browser {
       ["corrected", "p, corrected over atoms"], ["frequency", "frequency"],
       ["voxels", "voxels"], ["atom", "number"],
     ]);
+    this.limit = make("input", { type: "number", min: 0, max: 1, step: "any", inputMode: "decimal" });
+    this.limitLabel = make("label", {}, "p at most ", this.limit);
+    this.controls.append(this.limitLabel);
+    this.limitChoice = choice("p is", [["corrected", "corrected over atoms"], ["p", "uncorrected"]]);
     this.pick = make("input", { type: "number", min: 0, inputMode: "numeric" });
     this.controls.append(make("label", {}, "Go to atom ", this.pick));
+    this.count = make("output");
+    this.count.setAttribute("aria-live", "polite");
+    this.controls.append(this.count);
     this.card = make("div", { className: "component" });
     this.lost = make("p", { className: "absent", hidden: true },
       "The maps of these atoms are not here: they belong into the folder beside the page.");
@@ -182,6 +210,8 @@ class Browser {
     this.setupChoice.addEventListener("change", () => this.open(this.setupChoice.value));
     this.eventChoice.addEventListener("change", () => this.arrange());
     this.sortChoice.addEventListener("change", () => this.arrange());
+    this.limit.addEventListener("input", () => this.arrange());
+    this.limitChoice.addEventListener("change", () => this.arrange());
     this.pick.addEventListener("change", () => this.show(Math.trunc(Number(this.pick.value)), true));
     this.list.addEventListener("keydown", event => this.move(event));
     this.list.addEventListener("click", event => {
@@ -212,7 +242,9 @@ class Browser {
     this.eventChoice.replaceChildren(make("option", { value: "" }, "best of all"),
       ...data.events.map((name, i) => make("option", { value: String(i) }, name)));
     this.eventChoice.value = chosen;
-    this.eventChoice.parentElement.hidden = !data.events.length;
+    for (const label of [this.eventChoice.parentElement, this.limitLabel, this.limitChoice.parentElement]) {
+      label.hidden = !data.events.length;
+    }
     for (const option of this.sortChoice.options) {
       option.hidden = ["pcc", "p", "corrected"].includes(option.value) && !data.events.length;
     }
@@ -264,7 +296,7 @@ class Browser {
     const key = this.sortChoice.value;
     const upwards = ["atom", "p", "corrected", "frequency"].includes(key);
     const size = atom => this.value(atom, key);
-    const order = this.items.map((_, atom) => atom);
+    const order = this.items.map((_, atom) => atom).filter(atom => this.passes(atom));
     order.sort((a, b) => {
       const [x, y] = [size(a), size(b)];
       if (x === null || y === null) return (x === null) - (y === null) || a - b;
@@ -277,18 +309,29 @@ class Browser {
       this.items[atom].querySelector(".number").textContent = `${atom}${text}`;
     }
     this.list.replaceChildren(...order.map(atom => this.items[atom]));
-    this.show(order[0]);
+    this.count.textContent = `${order.length} of ${this.data.atoms} atoms`;
+    if (order.length) this.show(order[0]);
+    else this.card.replaceChildren("No atom has so small a p.");
+  }
+
+  // An atom without a p passes only where no limit is set.
+  passes(atom) {
+    if (this.limit.value === "" || !this.data.events.length) return true;
+    const p = this.value(atom, this.limitChoice.value);
+    return p !== null && p <= Number(this.limit.value);
   }
 
   show(atom, focus = false) {
     if (!(atom >= 0 && atom < this.data.atoms)) return;
-    for (const item of this.list.querySelectorAll("[aria-current]")) {
-      item.removeAttribute("aria-current");
-      item.tabIndex = -1;
+    for (const { firstChild } of this.items) {
+      firstChild.removeAttribute("aria-current");
+      firstChild.tabIndex = -1;
     }
     const button = this.items[atom].firstChild;
     button.setAttribute("aria-current", "true");
-    button.tabIndex = 0;
+    // One that the limit hides is on the card alone: Tab then finds the first of those that are listed.
+    const reached = button.isConnected ? button : this.list.querySelector("button");
+    if (reached) reached.tabIndex = 0;
     if (focus) button.focus();
     this.card.replaceChildren(...this.describe(atom));
   }
@@ -353,6 +396,7 @@ class Browser {
 }
 
 document.querySelectorAll("table.sortable").forEach(makeSortable);
+document.querySelectorAll("table[data-filter]").forEach(makeFilterable);
 // A browser is built when it is about to be seen, or printed. A page that is left alone builds its first ones
 // meanwhile: paper does not wait for what they load, and more of them would be many megabytes.
 const EARLY = 2;
