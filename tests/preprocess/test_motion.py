@@ -106,6 +106,7 @@ def test_chunks_hold_every_volume_and_never_one(length):
 
 
 def test_broken_voxels_and_volumes_are_kept_apart_and_counted(save, tmp_path, caplog):
+    caplog.set_level("INFO")
     parameters = wander(14)
     data = moving_head(AXIAL, matrices_from_parameters(parameters, np.zeros(3)))
     data[10, 12, 9, 3] = np.inf
