@@ -23,8 +23,10 @@ import pandas as pd
 from scipy.ndimage import gaussian_filter1d
 from scipy.stats import kstest
 
-from dca.compare.halves import halve, held_out_scores
-from dca.compare.nulls import make_nulls, p_value
+from dca.compare.halves import effect_weights, halve
+from dca.compare.nulls import make_nulls
+from dca.compare.others import Reference
+from dca.compare.scores import Run, Setup, score_setup
 from dca.compare.voxels import VoxelSums
 from dca.config import load
 from dca.decompose import learn_group, odl
@@ -54,7 +56,10 @@ COLUMNS = {
     "heldout_pcc": "Held-out correlation",
     "heldout_p": "Its p",
     "heldout_r_p": "p of the held-out correlation of maps",
+    "others_r_p": "p of the correlation with the effect map of the next run, which has no task either; "
+    "design a: made by that run's own order; b: by the order of the training",
 }
+CONSTANT = np.ones((VOLUMES, 1))
 
 
 class Rows:
@@ -76,10 +81,14 @@ def task(rng: np.random.Generator) -> pd.DataFrame:
 
 
 def simulate(rng: np.random.Generator, kernel: np.ndarray, events: pd.DataFrame | None) -> np.ndarray:
-    """Z-scored series, float32, (N, T): networks, smooth noise, and the task where there is one."""
+    """Z-scored series, float32, (N, T): networks, smooth noise, and the task where there is one.
+
+    Networks lie at the same places in all runs: else maps of two runs could not be alike by chance.
+    """
+    places = np.random.default_rng(0)
     courses = gaussian_filter1d(rng.normal(size=(NETWORKS, VOLUMES)), 2.5, axis=1)
     courses /= courses.std(axis=1, keepdims=True)
-    weights = rng.normal(size=(VOXELS, NETWORKS)) * (rng.random((VOXELS, NETWORKS)) < 0.2)
+    weights = places.normal(size=(VOXELS, NETWORKS)) * (places.random((VOXELS, NETWORKS)) < 0.2)
     rows = weights @ courses + 1.5 * gaussian_filter1d(rng.normal(size=(VOXELS, VOLUMES)), 0.8, axis=1)
     if events is not None:
         responses = event_regressors(events, VOLUMES, TR, "spm").to_numpy().T
@@ -176,15 +185,44 @@ def decompositions(rows: np.ndarray, models, groups) -> dict[str, tuple]:
     return found
 
 
-def judge(null, halves, found, sums) -> list[tuple]:
-    """One row per setup: p, held-out correlation and its p, p of the held-out maps."""
+def without_task(run: int, kernel: np.ndarray) -> tuple[np.random.Generator, np.ndarray, pd.DataFrame]:
+    """Generator, series and own order of one run; the same whenever it is asked for."""
+    rng = np.random.default_rng([2, run])
+    rows = simulate(rng, kernel, None)
+    return rng, rows, task(rng)
+
+
+def effect_map(rows: np.ndarray, kernel: np.ndarray, events: pd.DataFrame) -> np.ndarray:
+    """Least-squares effect of the event in a run, shape (N,)."""
+    table = event_regressors(events, VOLUMES, TR, "spm")
+    design = (kernel @ table.to_numpy()).T[:, :, None]
+    return rows @ effect_weights(design, list(table).index(EVENT), CONSTANT)[0]
+
+
+def judge(null, found, sums, other: np.ndarray) -> list[tuple]:
+    """One row per setup: p, held-out correlation and its p, p of the held-out maps and of the other run's."""
+    run = Run(
+        nulls={EVENT: null},
+        halves=halve(VOLUMES),
+        design=null.truth[:, None],
+        nuisance=CONSTANT,
+        sums=sums,
+        maps={EVENT: other},  # for what is descriptive, and not kept
+        others={EVENT: Reference(other, 1)},
+    )
     rows = []
-    for setup, (courses, _) in found.items():
-        observed, chosen = null.best(courses)
-        scores = held_out_scores(null, halves, courses, np.ones((VOLUMES, 1)), setup, sums)
-        held = [p_value(s[0], s[1:][np.isfinite(s[1:])]) if np.isfinite(s[0]) else np.nan for s in scores]
-        rows.append((setup, p_value(observed, chosen.pcc), scores.pcc[0], *held))
+    for setup, part in found.items():
+        (scores,) = score_setup(run, setup, Setup(*part))
+        rows.append((setup, *(scores[name] for name in list(COLUMNS)[3:])))
     return rows
+
+
+def read(out: Path) -> pd.DataFrame:
+    """The table so far."""
+    table = read_tsv(out)
+    if list(table) != list(COLUMNS):
+        raise SystemExit(f"{out} has other columns: it was made by another version; delete it")
+    return table
 
 
 def add(runs: int, out: Path) -> None:
@@ -192,20 +230,21 @@ def add(runs: int, out: Path) -> None:
     kernel = filter_columns(np.eye(VOLUMES), TR, HIGHPASS)
     shared = task(np.random.default_rng(7))
     options = {"hrf": "spm", "highpass_s": HIGHPASS, "count": SURROGATES}
-    table = read_tsv(out) if out.is_file() else pd.DataFrame(columns=list(COLUMNS))
+    table = read(out) if out.is_file() else pd.DataFrame(columns=list(COLUMNS))
     with tempfile.TemporaryDirectory() as folder:
         models, groups = train(Path(folder), kernel, shared)
         for run in range(int(table["run"].max()) + 1 if len(table) else 0, runs):
-            rng = np.random.default_rng([2, run])
-            rows = simulate(rng, kernel, None)
+            rng, rows, own = without_task(run, kernel)
+            _, others, theirs = without_task(run + 1, kernel)
             found = decompositions(rows, models, groups)
             sums = VoxelSums(
                 Rows(rows), {name: codes for name, (_, codes) in found.items()}, np.arange(VOLUMES)
             )
             new = []
-            for design, events in (("a", task(rng)), ("b", shared)):
+            for design, events, other in (("a", own, theirs), ("b", shared, shared)):
                 null = make_nulls(events, VOLUMES, TR, rng=rng, **options)[EVENT]
-                new += [(run, row[0], design, *row[1:]) for row in judge(null, halve(VOLUMES), found, sums)]
+                judged = judge(null, found, sums, effect_map(others, kernel, other))
+                new += [(run, row[0], design, *row[1:]) for row in judged]
             fresh = pd.DataFrame(new, columns=list(COLUMNS)).round(5)
             table = pd.concat([table, fresh]) if len(table) else fresh
             write_tsv(out, table, COLUMNS)
@@ -213,14 +252,14 @@ def add(runs: int, out: Path) -> None:
 
 def summarise(out: Path) -> None:
     """Print how the p-values of every setup and design are distributed."""
-    for (design, setup), part in read_tsv(out).groupby(["design", "setup"], sort=False):
+    for (design, setup), part in read(out).groupby(["design", "setup"], sort=False):
         shares = " ".join(
             f"{name} <= 0.05: {100 * (part[name].dropna() <= 0.05).mean():5.1f} %"
-            for name in ("p", "heldout_p", "heldout_r_p")
+            for name in ("p", "heldout_p", "heldout_r_p", "others_r_p")
         )
-        uniform = kstest(part["p"], "uniform").pvalue
+        uniform, beyond = (kstest(part[name].dropna(), "uniform").pvalue for name in ("p", "others_r_p"))
         print(
-            f"({design}) {setup:18} n {len(part)}  KS {uniform:.3f}  {shares}  "
+            f"({design}) {setup:18} n {len(part)}  KS p {uniform:.3f} others_r_p {beyond:.3f}  {shares}  "
             f"heldout_pcc {part['heldout_pcc'].mean():+.3f}"
         )
 

@@ -12,7 +12,8 @@ space of a template, on one grid, so that maps are held against those of all oth
 Columns of the table: `subjects`; `runs` of each; `what`, the dry run: of nothing done, of all done, of all
 done and one subject added (train.freeze); `profile` that it was called with; `jobs` that it plans; `seconds`
 and `cpu_s`; `peak_mb`, the largest resident memory of a Snakemake so far; `files` and `inodes` (with
-folders) of each subject, in the results and in Snakemake's records.
+folders) of each subject, in the results and in Snakemake's records; `first_s`, seconds of the very first
+call, which looks at all images and keeps what it found: later ones, as all of `seconds`, do not.
 """
 
 from __future__ import annotations
@@ -61,8 +62,11 @@ JobScheduler.schedule = finish
 """
 
 
-def make(subjects: int, folder: Path, runs: int = 1, settings: str = "") -> None:
-    """Write a manifest, its images and the settings, with others after those for the inputs."""
+def make(subjects: int, folder: Path, runs: int = 1, settings: str = "") -> float:
+    """Write a manifest, its images and the settings, with others after those for the inputs.
+
+    Gives the seconds that Snakemake then takes to look at the images, once.
+    """
     folder.mkdir(parents=True)
     data = np.random.default_rng(0).normal(1000, 10, (4, 4, 4, VOLUMES)).astype(np.float32)
     image = nib.Nifti1Image(data, np.diag([4, 4, 4, 1.0]))
@@ -75,7 +79,9 @@ def make(subjects: int, folder: Path, runs: int = 1, settings: str = "") -> None
     for number in range(subjects):
         add(number, folder, runs)
     (folder / "my.yaml").write_text("input: {source: manifest, path: manifest.tsv}\n" + settings)
-    snakemake(folder, ROOT / "Snakefile", "-c2")  # looks at the images, once
+    begin = time.monotonic()
+    snakemake(folder, ROOT / "Snakefile", "-c2")
+    return round(time.monotonic() - begin, 1)
 
 
 def add(number: int, folder: Path, runs: int) -> None:
@@ -91,8 +97,8 @@ def add(number: int, folder: Path, runs: int) -> None:
 def study(subjects: int, folder: Path, runs: int = 1, table: Path = TABLE) -> None:
     """Measure a study of so many subjects from nothing to one more of them, as far as it was not done yet."""
     if not folder.exists():
-        make(subjects, folder, runs, "train: {freeze: true}\n")
-        measure(table, subjects, runs, "nothing done", folder)
+        first = make(subjects, folder, runs, "train: {freeze: true}\n")
+        measure(table, subjects, runs, "nothing done", folder, {"first_s": first})
     if not (folder / "results" / "report").exists():
         finish(folder)
         keep_model(folder)
@@ -113,12 +119,12 @@ def keep_model(folder: Path) -> None:
 
 
 def measure(
-    table: Path, subjects: int, runs: int, what: str, folder: Path, counted: dict[str, object] | None = None
+    table: Path, subjects: int, runs: int, what: str, folder: Path, more: dict[str, object] | None = None
 ) -> None:
     """Put a row for each profile into a table."""
     for profile, options in OPTIONS.items():
         key = {"subjects": subjects, "runs": runs, "what": what, "profile": profile}
-        record(table, key, dry_run(folder, options) | (counted or {}))
+        record(table, key, dry_run(folder, options) | (more or {}))
 
 
 def dry_run(folder: Path, options: list[str]) -> dict[str, object]:
@@ -149,11 +155,11 @@ def record(table: Path, key: dict[str, object], measured: dict[str, object]) -> 
     own = pd.DataFrame([key | measured])
     print(own.to_string(index=False, header=False), flush=True)
     if table.exists():
-        old = pd.read_csv(table, sep="\t", keep_default_na=False, na_values=[""])
+        old = pd.read_csv(table, sep="\t", keep_default_na=False, na_values=["n/a"])
         own = pd.concat([old[(old[list(key)] != pd.Series(key)).any(axis=1)], own])
-    columns = [*key, "jobs", "seconds", "cpu_s", "peak_mb", "files", "inodes"]
+    columns = [*key, "jobs", "seconds", "cpu_s", "peak_mb", "files", "inodes", "first_s"]
     own = own.reindex(columns=columns).sort_values(["subjects", "runs"], kind="stable")
-    own.to_csv(table, sep="\t", index=False)
+    own.to_csv(table, sep="\t", index=False, na_rep="n/a")
 
 
 def plan(folder: Path) -> None:

@@ -3,10 +3,16 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from dca.cli import main
+from dca.decompose import learn_group
+from dca.decompose.group import read_group
+from dca.decompose.result import read_coefficients, read_dictionary
+from dca.decompose.settings import Settings
 from dca.doctor import Finding, examine
+from dca.features import Features
 from dca.files import read_json, read_tsv
 from dca.signals import Shard
 
@@ -66,6 +72,13 @@ def test_the_stages_chain_without_snakemake(tmp_path, monkeypatch):
     features = f"results/features/{run}.h5"
     assert main(["encode", shard, features, "--denoised", "denoised.nii.gz"]) == 0
     assert (tmp_path / "denoised.nii.gz").is_file()
+    unseen = "results/signals/sub-90_task-motor.h5"  # the same scan before preprocessing
+    assert main(["signals", bold, f"{folder}/mask.nii.gz", unseen]) == 0
+    settings = Settings(atoms=6, normalise="unit", lam=0.15, batch_size=64, passes=2, seed=0)
+    learn_group([features], "group", setup="dca", settings=settings, model_folder="results/train/model")
+    for options, codes in (([], "new.group"), (["--coefficients", "codes"], "codes")):
+        assert main(["encode", unseen, "new.h5", "--group", "group", *options]) == 0
+        check_codes(unseen, "new.h5", "group", tmp_path / codes)
     glm = f"results/glm/{run}"
     assert main(["glm", shard, events, glm, "--confounds", f"{folder}/confounds.tsv"]) == 0
     raw, dca = (f"results/decompose/{setup}/{run}" for setup in ("raw", "dca"))
@@ -76,6 +89,20 @@ def test_the_stages_chain_without_snakemake(tmp_path, monkeypatch):
     assert len(read_tsv(table)) == 12
     assert main(["report", *source]) == 0
     assert "sub-01" in (tmp_path / "results/report/index.html").read_text()
+
+
+def check_codes(shard, features, group, folder):
+    """Codes of features that are the least of the lasso, and time courses of the run's own length."""
+    summary, atoms = read_json(folder / "summary.json"), read_group(group)
+    with Shard(shard) as signals, Features(features) as encoded:
+        X, shape = encoded.read(0, encoded.n_voxels) - atoms.mean, (signals.length, 6)
+        assert summary["run_id"] == signals.run_id and summary["setup"] == "dca-group"
+    X /= np.linalg.norm(X, axis=1, keepdims=True)
+    codes = read_coefficients(folder, (6, len(X)))
+    assert codes.nnz and read_dictionary(folder, shape[0]).shape == shape
+    slope = atoms.dictionary.T @ (X.T - atoms.dictionary @ codes.toarray())
+    assert np.abs(slope).max() < atoms.lam + 1e-4
+    np.testing.assert_allclose(slope[codes.toarray() != 0], atoms.lam * np.sign(codes.data), atol=1e-4)
 
 
 @pytest.mark.parametrize(

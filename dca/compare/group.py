@@ -8,14 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import bootstrap
+from scipy.stats import bootstrap, permutation_test
 
 from dca.compare.columns import COLUMNS
 from dca.files import read_tsv, write_tsv
 
 REFERENCES = {"raw-group": "raw", "dca-group": "raw-group"}  # all others are compared with raw
 OVERALL = "(all)"  # no event can have this name
-RESAMPLES = 10_000
+RESAMPLES = 10_000  # so that up to 13 subjects have all their sign flips counted
+BATCH = 500  # sign flips at once: bounds memory where there are a thousand subjects
 LABELS = dict.fromkeys(("run_id", "subject", "split", "setup", "learnt_with", "event", "null"), str)
 
 MEASURES = {
@@ -52,6 +53,8 @@ GROUP_COLUMNS = {
     "subjects); n/a for one subject",
     "ci_high": "Upper end",
     "effect_size": "Cohen's d for paired samples: difference / sd",
+    "p": "Two-sided sign-flip test of the mean difference: all flips of the subjects' differences, or "
+    f"{RESAMPLES} random ones where there are more; not corrected over rows; n/a for one subject",
 }
 
 
@@ -67,7 +70,7 @@ def gather(
     pcc_tsv, group_tsv : path
         Written, with their column descriptions.
     seed : int
-        Of the bootstrap.
+        Of the bootstrap and of random sign flips.
 
     Returns
     -------
@@ -91,7 +94,7 @@ def compare_setups(runs: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     runs : DataFrame
         Columns of `COLUMNS`. Several runs of a subject are averaged first.
     seed : int
-        Of the bootstrap.
+        Of the bootstrap and of random sign flips.
 
     Returns
     -------
@@ -151,7 +154,7 @@ def _paired(pairs: np.ndarray, key: tuple[str, ...], seed: int) -> tuple[float, 
     """Numbers of the columns from `n` on; `pairs` has shape (subjects, 2)."""
     n = len(pairs)
     difference = pairs[:, 0] - pairs[:, 1]
-    sd = low = high = effect = np.nan
+    sd = low = high = effect = p = np.nan
     if n > 1:
         sd = difference.std(ddof=1)
         effect = difference.mean() / sd if sd > 0 else np.nan
@@ -161,4 +164,8 @@ def _paired(pairs: np.ndarray, key: tuple[str, ...], seed: int) -> tuple[float, 
             (difference,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=rng
         ).confidence_interval
         low, high = interval.low, interval.high
-    return n, *pairs.mean(axis=0), difference.mean(), sd, low, high, effect
+        # Without an effect each subject's difference could as well have the other sign.
+        p = permutation_test(
+            (difference,), np.mean, permutation_type="samples", n_resamples=RESAMPLES, batch=BATCH, rng=rng
+        ).pvalue
+    return n, *pairs.mean(axis=0), difference.mean(), sd, low, high, effect, p

@@ -16,6 +16,7 @@ from dca.preprocess.highpass import filter_columns
 from dca.signals.line import without_line
 
 MIN_ORDERS = 200  # a task with fewer orders is compared with shifts and phases
+# Not 200 places: orders are valid with few, if coarse; shifts and phases are no draws from the experiment.
 MIN_PLACES = 20  # so is an event with fewer places: its p could not fall below 0.05
 TIE = 1e-9  # correlations closer than this are equal: a surrogate may be the true design itself
 

@@ -48,7 +48,7 @@ def fit(columns: Columns, settings: Settings) -> Fit:
     logger.info(plan, columns.run_id, settings.atoms, length, voxels, iterations)
     initial = odl.initial_dictionary(X, scaling.usable, settings.atoms, settings.seed)
     learner = odl.Learner(initial, settings.lam, settings.batch_size, settings.threads)
-    last = iterations // 4
+    last = iterations // 4  # 0 for fewer than four: then there is no last quarter to look at
     learner.feed(X, iterations - last)
     middle = learner.dictionary
     if last:
@@ -74,7 +74,7 @@ def fit(columns: Columns, settings: Settings) -> Fit:
         "sample": {
             "columns": sample.shape[1],
             "initial": start,
-            "before_last_quarter": before,
+            "before_last_quarter": before if last else None,
             "final": float(codes.losses[:SAMPLE].mean()),
         },
         "r2": codes.r2,
@@ -82,12 +82,18 @@ def fit(columns: Columns, settings: Settings) -> Fit:
         "restored_atoms": restored,
         "repaired_codes": codes.repaired,
     }
-    report["last_quarter_fall_percent"] = 100 * (1 - report["sample"]["final"] / before) if before else 0.0
+    final = report["sample"]["final"]
+    report["last_quarter_fall_percent"] = 100 * (1 - final / before) if last and before else None
     return Fit(atoms, report)
 
 
-def convergence_warnings(fall_percent: float) -> list[str]:
-    """Say so if the objective was still falling at the end."""
+def convergence_warnings(fall_percent: float | None) -> list[str]:
+    """Say so if the objective was still falling at the end, or if there was no telling (None)."""
+    if fall_percent is None:
+        return [
+            "cannot tell whether it has converged: learning was too short to look at its last quarter; "
+            "raise decompose.passes"
+        ]
     if fall_percent <= SETTLED_PERCENT:
         return []
     return [

@@ -104,11 +104,11 @@ def learn_group(
     mean = stream.centre() if setup == "dca" else None
     learnt = _learn(stream, settings)
     sample, typical_norm = _sample(stream)
-    before, codes = (
-        odl.encode(sample.T, atoms, settings.lam, threads=settings.threads)
-        for atoms in (learnt.before_last_quarter, learnt.dictionary)
-    )
-    fall = 100 * (1 - codes.objective / before.objective)
+    codes = odl.encode(sample.T, learnt.dictionary, settings.lam, threads=settings.threads)
+    fall = None
+    if learnt.before_last_quarter is not None:
+        before = odl.encode(sample.T, learnt.before_last_quarter, settings.lam, threads=settings.threads)
+        fall = 100 * (1 - codes.objective / before.objective)
     atoms = arrange(learnt.dictionary, codes.matrix)
     courses = atoms.dictionary
     if setup == "dca" and model_folder is not None and mean is not None:
@@ -182,7 +182,7 @@ def _check_model(stream: ColumnStream, model_folder: str | Path | None) -> str:
 
 class _Learnt(NamedTuple):
     dictionary: np.ndarray
-    before_last_quarter: np.ndarray
+    before_last_quarter: np.ndarray | None  # None if all columns came in one chunk
     iterations: int
     restored: int
 
@@ -194,13 +194,14 @@ def _learn(stream: ColumnStream, settings: Settings) -> _Learnt:
     learner = odl.Learner(initial, settings.lam, settings.batch_size, settings.threads)
     learner.feed(first.T, settings.batches(len(first)))
     total = stream.chunk_count(settings.passes)
-    before = learner.dictionary
+    before = learner.dictionary if total > 1 else None
     for number, (chunk, _) in enumerate(tqdm(chunks, "group dictionary", total - 1, mininterval=1), start=2):
         learner.feed(chunk.T, settings.batches(len(chunk)))
         if number <= 3 * total / 4:
             before = learner.dictionary
     dictionary = learner.dictionary
-    odl.restore_dead(before, initial)
+    if before is not None:
+        odl.restore_dead(before, initial)
     return _Learnt(dictionary, before, learner.iterations, odl.restore_dead(dictionary, initial))
 
 

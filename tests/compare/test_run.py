@@ -1,4 +1,5 @@
 import shutil
+from itertools import product
 
 import h5py
 import nibabel as nib
@@ -243,9 +244,25 @@ def test_gather_pairs_subjects(tmp_path):
     assert "others_r_excess" not in table.index.get_level_values("measure")
     text = (tmp_path / "group.tsv").read_text().splitlines()
     single = next(line for line in text if line.startswith("train\ta\tpcc_excess\t")).split("\t")
-    assert single[-4:] == ["n/a"] * 4
+    assert single[-5:] == ["n/a"] * 5
+    assert "sign-flip" in read_json(tmp_path / "group.json")["p"]["Description"]
     again = gather(paths, tmp_path / "pcc.tsv", tmp_path / "group.tsv", seed=4)[1]
     pd.testing.assert_frame_equal(group, again)
+
+
+@pytest.mark.parametrize("subjects", [2, 3, 9, 13, 40])
+def test_p_over_subjects_is_that_of_sign_flips(subjects):
+    differences = np.random.default_rng(subjects).normal(0.3, size=subjects).round(3)
+    table = pd.DataFrame([row for i, value in enumerate(differences) for row in rows(f"{i:02d}", value)])
+    found = compare_setups(table).set_index(["split", "event", "measure"]).loc["all", "a", "pcc_excess"]
+    assert found["difference"] == pytest.approx(differences.mean())
+    if subjects < 14:
+        signs, tolerance = np.array(list(product([-1, 1], repeat=subjects))), 1e-12
+    else:
+        signs, tolerance = np.random.default_rng(0).choice([-1, 1], size=(50_000, subjects)), 0.015
+    flipped = np.abs(signs @ differences)
+    expected = (flipped >= np.abs(differences.sum()) - 1e-9).mean()
+    assert found["p"] == pytest.approx(expected, abs=tolerance)
 
 
 def test_several_runs_of_a_subject_are_one_observation():

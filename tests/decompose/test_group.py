@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -102,6 +104,18 @@ def test_networks_of_all_runs_are_found(group, networks):
     assert summary["split_half"]["above_0.8_percent"] >= 100 * NETWORKS / SETTINGS.atoms - 1e-9
     assert summary["objective"] < 0.35
     assert summary["last_quarter_fall_percent"] < 1 and summary["warnings"] == []
+
+
+@pytest.mark.parametrize(
+    ("blocks", "expected"), [(CHUNK, "cannot tell whether it has converged"), (1, "has not converged")]
+)
+def test_a_group_dictionary_that_may_not_have_converged_warns(runs, tmp_path, monkeypatch, blocks, expected):
+    monkeypatch.setattr("dca.decompose.stream.BLOCK", 8)
+    monkeypatch.setattr("dca.decompose.stream.CHUNK", blocks)
+    settings = replace(SETTINGS, lam=0.2, batch_size=8, passes=0.1)
+    summary = learn_group(runs, tmp_path, setup="raw", settings=settings)
+    (warning,) = summary["warnings"]
+    assert expected in warning and "raise decompose.passes" in warning
 
 
 def test_the_stream_is_as_good_as_one_matrix(group, runs):

@@ -130,6 +130,20 @@ def test_fitting_lambda_does_not_warn(run, tmp_path):
     assert learn(run.shard, tmp_path, setup="raw", **SETTINGS)["warnings"] == []
 
 
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"lam": 0.2, "batch_size": 4, "passes": 0.1}, "has not converged"),
+        ({"batch_size": N, "passes": 3}, "cannot tell whether it has converged"),
+    ],
+)
+def test_a_dictionary_that_may_not_have_converged_warns(run, tmp_path, caplog, change, expected):
+    summary = learn(run.shard, tmp_path, setup="raw", **SETTINGS | change)
+    (warning,) = summary["warnings"]
+    assert expected in warning and "raise decompose.passes" in warning and warning in caplog.text
+    assert (summary["last_quarter_fall_percent"] is None) == (summary["iterations"] < 4)
+
+
 @pytest.mark.parametrize("voxels", [1, 2, 5])
 def test_tiny_runs(tmp_path, voxels):
     rows = np.random.default_rng(0).normal(size=(voxels, T)).astype(np.float32)

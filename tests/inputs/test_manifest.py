@@ -1,9 +1,12 @@
 import json
+import re
 
 import pytest
 
+from dca.config import ROOT
 from dca.errors import ConfigError, DCAError, InputError
 from dca.inputs import list_runs
+from dca.inputs.manifest import ALIASES, COLUMNS
 
 
 @pytest.fixture
@@ -164,3 +167,9 @@ def test_mask_and_events_are_checked(manifest, settings, tmp_path, write_bold):
         with pytest.raises(DCAError) as error:
             list_runs(settings("manifest", path), ".")
         assert str(error.value).startswith(str(tmp_path / file))
+
+
+def test_the_page_describes_all_columns():
+    page = (ROOT / "docs" / "inputs.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    assert set(re.findall(r"`(\w+)`", " ".join(rows))) == {*COLUMNS, *ALIASES}

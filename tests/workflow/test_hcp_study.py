@@ -65,6 +65,26 @@ def test_a_model_of_what_runs_share_is_judged_by_maps(new_study, make_hcp):
     assert "lie in no space that runs have in common" in done.stdout + done.stderr
 
 
+def test_a_resting_state_study_goes_to_its_report_without_glm_and_comparison(new_study, make_hcp):
+    root = make_hcp(runs=("rfMRI_REST1_LR",))
+    study = new_study(
+        {"preprocess": {"backend": "none"}},
+        input={"source": "hcp", "path": str(root), "validation": 0.0},
+        model={"features": [2, 2, 2, 2], "hidden": 8},
+        train={"mode": "single", "batch_size": 30, "max_steps": 6},
+        decompose={"atoms": 4},
+        glm={"contrasts": {}},
+    )
+    study.snakemake()
+    made = study.files()
+    run = "sub-100307_task-REST1_dir-LR"
+    assert {f"features/{run}.h5", *(f"decompose/{name}/{run}/maps.nii.gz" for name in ("raw", "dca"))} <= made
+    assert not {name for name in made if name.startswith(("glm", "compare"))}
+    assert {f"report/{page}.html" for page in ("100307", "index", "training")} <= made
+    text = (study.results / "report/100307.html").read_text(encoding="utf-8")
+    assert "Resting state" in text and "no events" in text
+
+
 def test_runs_of_one_task_may_lack_an_event(new_study, make_hcp):
     root = make_hcp()
     (root / "100307/MNINonLinear/Results/tfMRI_MOTOR_LR/EVs/lf.txt").write_text("")

@@ -99,12 +99,16 @@ def test_every_table_of_the_comparison_says_what_its_columns_are_and_which_split
 
 def test_one_dictionary_of_all_training_runs_serves_held_out_runs(study):
     study.configure(decompose={"level": "both", "setups": ["raw", "dca", "dca-signal"]})
-    held_out, reconstructed = "decompose/raw-group/sub-02_task-motor", f"decompose/dca-signal/{RUN}"
+    held_out, reconstructed = f"decompose/raw-group/{RUN}", f"decompose/dca-signal/{RUN}"
     planned = study.planned()
-    targets = [f"results/{folder}/summary.json" for folder in (held_out, reconstructed)]
-    study.snakemake(*targets)
+    study.configure(decompose={"level": "both", "setups": ["raw", "dca-signal"]})
+    study.snakemake("results/compare/replication.tsv", f"results/{reconstructed}/summary.json")
     study.configure()
-    assert f"decompose/dca-group/{RUN}/maps.nii.gz" in planned
+    assert {f"decompose/dca-group/{RUN}/maps.nii.gz", "compare/replication.tsv"} <= planned
+    replication = read_tsv(study.results / "compare/replication.tsv")
+    assert replication["event"].tolist() == EVENTS and set(replication["setup"]) == {"raw-group"}
+    assert set(replication["run_id"]) == {RUN} and replication["pcc"].between(-1, 1).all()
+    assert (replication["training_runs"] == 0).all()  # whose maps are in spaces of their own
     group = read_json(study.results / "decompose/group/raw/summary.json")
     assert (group["runs"], group["split_half"]) == (1, None)
     assert read_json(study.results / held_out / "summary.json")["level"] == "group"
