@@ -500,21 +500,23 @@ def test_a_results_folder_that_cannot_be_made_gets_one_clear_line(new_study):
     assert done.returncode != 0 and "cannot be written" in done.stdout + done.stderr
 
 
+CHECKPOINTS = "results/train/checkpoints/step-*.npz"
+
+
 @pytest.mark.parametrize(
-    ("number", "once"),
+    "interruptions",
     [
-        (signal.SIGINT, "results/preprocess/*/motion.tsv"),
-        (signal.SIGKILL, "results/signals/*.h5"),
-        (signal.SIGINT, "results/train/checkpoints/step-*.npz"),
-        (signal.SIGKILL, "results/train/checkpoints/step-*.npz"),
+        [(signal.SIGINT, "results/preprocess/*/motion.tsv"), (signal.SIGKILL, CHECKPOINTS)],
+        [(signal.SIGKILL, "results/signals/*.h5"), (signal.SIGINT, CHECKPOINTS)],
     ],
 )
-def test_an_interrupted_study_is_finished_by_one_more_call(study, new_study, number, once):
+def test_an_interrupted_study_is_finished_by_further_calls(study, new_study, interruptions):
     other = new_study()
     # The simulated input is the longest part and the same: take it over.
     shutil.copytree(study.results / "demo", other.results / "demo")
-    other.interrupt(number, once)
-    other.snakemake("--unlock")
+    for number, once in interruptions:
+        other.interrupt(number, once)
+        other.snakemake("--unlock")
     other.snakemake("--rerun-incomplete")
     assert other.files() == study.complete
     for pattern in DETERMINISTIC[1:]:
