@@ -39,11 +39,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("what", choices=("run", "summary"))
     parser.add_argument("--seeds", type=int, nargs="+")
-    scenarios = [*study.SCENARIOS, real.SCENARIO]
-    parser.add_argument("--scenarios", nargs="+", choices=scenarios)
+    parser.add_argument("--scenarios", nargs="+", choices=[*study.SCENARIOS, real.SCENARIO])
     parser.add_argument("--activations", type=float, nargs="+")
-    known, default = {**setups.SETUPS, **setups.VARIANTS}, "default: those of the main table"
-    parser.add_argument("--setups", nargs="+", choices=known, metavar="SETUP", help=default)
+    known, said = {**setups.SETUPS, **setups.VARIANTS}, "default: those of the main table"
+    parser.add_argument("--setups", nargs="+", choices=known, metavar="SETUP", help=said)
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--variants", action="store_true", help="those of the table of variants")
     which.add_argument("--map", action="store_true", help="scenarios, seeds and setups of the map")
@@ -57,20 +56,20 @@ def main() -> None:
         if arguments.what == "summary":
             tables.fill(arguments.out, PAGE)
             return
-        seeds, found, strengths, default = TEST_SEEDS, tables.MAIN, ACTIVATIONS, setups.SETUPS
+        seeds, scenarios, strengths, names = TEST_SEEDS, tables.MAIN, ACTIVATIONS, setups.SETUPS
         if arguments.map:
-            seeds, found, strengths, default = MAP_SEEDS, study.SCENARIOS, ACTIVATIONS[:1], setups.MAPPED
+            seeds, scenarios, strengths, names = MAP_SEEDS, study.SCENARIOS, ACTIVATIONS[:1], setups.MAPPED
         elif arguments.variants:
-            seeds, found, strengths, default = MAP_SEEDS, tables.MAIN[1:], ACTIVATIONS[:1], setups.VARIANTS
+            seeds, scenarios, strengths, names = MAP_SEEDS, tables.MAIN[1:], ACTIVATIONS[:1], setups.VARIANTS
         rows.add_missing(
             [
                 study.Key(scenario, activation, seed)
                 for seed in arguments.seeds or seeds
-                for scenario in arguments.scenarios or found
+                for scenario in arguments.scenarios or scenarios
                 # The task of a real run is as strong as it is.
                 for activation in ([1.0] if scenario == real.SCENARIO else arguments.activations or strengths)
             ],
-            arguments.setups or list(default),
+            arguments.setups or list(names),
             arguments.out,
             study.Size(threads=arguments.threads),
             arguments.work,

@@ -71,8 +71,8 @@ def extraction(options: Options) -> pd.DataFrame:
     works |= {
         "extraction to a shard": extract_shard,
         "NiftiMasker, detrending, z-score, HDF5": nilearn_masker,
+        "NiftiMasker, z-score, HDF5": functools.partial(nilearn_masker, detrend=False),
     }
-    works["NiftiMasker, z-score, HDF5"] = functools.partial(nilearn_masker, detrend=False)
     rows = {name: measure(work, options.folder, options.repeat) for name, work in works.items()}
     return table(rows, options.run_mb())
 

@@ -47,7 +47,7 @@ VOID = " †"  # a time course that was learnt with the design, which all runs s
 NONE = "None yet."
 RESAMPLES, LEAST = 10_000, 3  # values below which there is no interval
 _ORDER = [*SETUPS, *VARIANTS]
-_LEARNT_WITH_DESIGN = [n for n, s in {**SETUPS, **VARIANTS}.items() if needs_others(s) or s.group]
+_LEARNT_WITH_DESIGN = {n for n, s in {**SETUPS, **VARIANTS}.items() if needs_others(s) or s.group}
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -188,7 +188,7 @@ def contrasts(table: pd.DataFrame) -> str:
             row: dict[str, Any] = {"scenario": scenario, "activation": activation, "seeds": both}
             row["setup"] = f"{setup} − {other}"
             for measure in MEASURES:
-                void = measure != "map_r" and {setup, other} & set(_LEARNT_WITH_DESIGN)
+                void = measure != "map_r" and {setup, other} & _LEARNT_WITH_DESIGN
                 found = _difference(differences(part, setup, other, measure), both)
                 row[measure] = found + VOID if found and void else found
             rows.append(row)
@@ -201,11 +201,11 @@ def scenario_map(table: pd.DataFrame) -> str:
     """Map r by scenario and setup, where the scenarios differ in one switch: means over the same seeds."""
     strength = table["activation"].min()
     rows = table[(table["activation"] == strength) & table["setup"].isin(MAPPED)]
-    each = rows.pivot_table(index="seed", columns=["scenario", "setup"], values="map_r")
+    each = rows.pivot_table(index="seed", columns=["scenario", "setup"], values="map_r").dropna()
     scenarios = [name for name in SCENARIOS if name in set(rows["scenario"])]
-    found = each.dropna().mean().unstack().reindex(index=scenarios, columns=MAPPED)
+    found = each.mean().unstack().reindex(index=scenarios, columns=MAPPED)
     headings = {name: (name, ".2f") for name in MAPPED}
-    seeds = ", ".join(map(str, each.dropna().index))
+    seeds = ", ".join(map(str, each.index))
     return markdown(found.reset_index(), {"scenario": ("scenario", "")} | headings) + (
         f"\n\nMap r at task × {strength:g}, means over seeds {seeds}."
     )
