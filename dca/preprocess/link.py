@@ -13,6 +13,7 @@ from nibabel.openers import Opener
 from dca.errors import InputError, OutputError
 from dca.files import atomic, read_json
 from dca.inputs.image import open_bold
+from dca.inputs.sidecar import dataset_root
 from dca.preprocess.series import save_volume, volumes
 
 
@@ -60,10 +61,9 @@ def link(bold: str | Path, out_bold: str | Path, out_mean: str | Path) -> dict[s
 
 def made_by(bold: Path) -> str:
     """Programs that made the BIDS derivatives which an image lies in; empty where none is named."""
-    described = (folder / "dataset_description.json" for folder in bold.absolute().parents)
-    nearest = next((path for path in described if path.is_file()), None)
+    root = dataset_root(bold.absolute())
     try:
-        found = nearest and read_json(nearest)
+        found = root and read_json(root / "dataset_description.json")
     except (InputError, OSError):
         return ""
     if not isinstance(found, dict):
