@@ -4,7 +4,7 @@ Small models and group dictionaries are trained on simulated runs with a task wh
 They are applied to runs without any task. These are tested (a) against an order drawn anew for each, (b)
 against the order of the training.
 
-python benchmarks/calibration.py [--runs 200] [--out FOLDER]    adds the rows that are missing; resumable
+python benchmarks/calibration.py [--runs 200] [--out TABLE]     adds the rows that are missing; resumable
 python benchmarks/calibration.py --summary                      the table of docs/statistics.md
 """
 
@@ -20,6 +20,7 @@ os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy as np
 import pandas as pd
+from scaling.tables import markdown, replace
 from scipy.ndimage import gaussian_filter1d
 from scipy.stats import kstest
 
@@ -37,12 +38,13 @@ from dca.decompose.fit import fit
 from dca.decompose.group import read_group
 from dca.decompose.settings import Settings
 from dca.features import encode
-from dca.files import read_tsv, write_tsv
+from dca.files import read_tsv, write_text, write_tsv
 from dca.glm.design import event_regressors
 from dca.preprocess.highpass import filter_columns
 from dca.signals import write_shard, write_targets
 
-OUT = Path(__file__).parent / "results" / "calibration.tsv"
+HERE = Path(__file__).parent
+OUT, PAGE = HERE / "results" / "calibration.tsv", HERE.parent / "docs" / "statistics.md"
 VOXELS, VOLUMES, TR, HIGHPASS, NETWORKS, TRAINING = 400, 260, 1.0, 100, 15, 6
 TYPES, SURROGATES, EVENT = "abcd" * 4, 999, "a"
 SETTINGS = Settings(atoms=60, normalise="unit", lam=0.15, batch_size=200, passes=4, seed=0)
@@ -250,22 +252,31 @@ def add(runs: int, out: Path) -> None:
             write_tsv(out, table, COLUMNS)
 
 
-def summarise(out: Path) -> None:
-    """Print how the p-values of every setup and design are distributed."""
-    for (design, setup), part in read(out).groupby(["design", "setup"], sort=False):
-        shares = " ".join(
-            f"{name} <= 0.05: {100 * (part[name].dropna() <= 0.05).mean():5.1f} %"
-            for name in ("p", "heldout_p", "heldout_r_p", "others_r_p")
-        )
-        uniform, beyond = (kstest(part[name].dropna(), "uniform").pvalue for name in ("p", "others_r_p"))
-        print(
-            f"({design}) {setup:18} n {len(part)}  KS p {uniform:.3f} others_r_p {beyond:.3f}  {shares}  "
-            f"heldout_pcc {part['heldout_pcc'].mean():+.3f}"
-        )
+def uniformity(values: pd.Series) -> float:
+    """Return p of a Kolmogorov-Smirnov test of p-values against the uniform distribution."""
+    return float(kstest(values.dropna(), "uniform").pvalue)
+
+
+def share(values: pd.Series) -> float:
+    """Return percent of p-values at most 0.05."""
+    return float(100 * (values.dropna() <= 0.05).mean())
+
+
+def summarise(out: Path, page: Path) -> None:
+    """Write into the page how the p-values of every setup and design are distributed."""
+    groups = read(out).groupby(["design", "setup"], sort=False)
+    columns: dict[str, tuple[str, str]] = {"design": ("design", ""), "setup": ("setup", "")}
+    found = {"runs": groups["run"].nunique(), "heldout_pcc": groups["heldout_pcc"].mean()}
+    for name in ("p", "heldout_p", "heldout_r_p", "others_r_p"):
+        found[name], found[f"{name}_uniform"] = groups[name].agg(share), groups[name].agg(uniformity)
+        columns |= {name: (f"`{name}` ≤ 0.05, %", ".1f"), f"{name}_uniform": ("KS", ".2f")}
+    columns |= {"heldout_pcc": ("mean `heldout_pcc`", "+.2f"), "runs": ("runs", "d")}
+    text = page.read_text(encoding="utf-8")
+    write_text(page, replace(text, "calibration", markdown(pd.DataFrame(found).reset_index(), columns)))
 
 
 def main() -> None:
-    """Add runs, or print the summary."""
+    """Add runs, then write the summary."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--out", type=Path, default=OUT)
@@ -273,7 +284,7 @@ def main() -> None:
     options = parser.parse_args()
     if not options.summary:
         add(options.runs, options.out)
-    summarise(options.out)
+    summarise(options.out, PAGE)
 
 
 if __name__ == "__main__":
