@@ -30,13 +30,14 @@ from .study import Model, Study
 SMOOTHING_S = 1.44  # SD of the Gaussian: 2 volumes of the simulated studies
 PAPER, SMALL = {"preset": "paper"}, {"preset": "recommended"}  # networks
 ADAM = {"optimizer": "adam", "learning_rate": 0.001}
-OWN = ADAM | {"epochs": 3}
+OWN, OTHERS = ADAM | {"epochs": 3}, ADAM | {"epochs": 10, "target": "others"}
 MODELS = {
     "paper": Model(PAPER),
-    "recommended": Model(SMALL, ADAM | {"epochs": 10, "target": "others"}),
+    "recommended": Model(SMALL, OTHERS),
+    "recommended_unseen": Model(SMALL, OTHERS, folds=3),
     "own": Model(SMALL, OWN),
     # What of the difference between these is the network's, and what its training's?
-    "paper_others": Model(PAPER, ADAM | {"epochs": 10, "target": "others"}),
+    "paper_others": Model(PAPER, OTHERS),
     "paper_adam": Model(PAPER, OWN),
     "own_adagrad": Model(SMALL),
 }
@@ -96,6 +97,7 @@ SETUPS: Mapping[str, Setup] = {
     "own target, dca-signal": Setup("reconstructions", "own", lam=0.3),
     "recommended, dca": Setup("features", "recommended"),
     "recommended, dca-signal": Setup("reconstructions", "recommended"),
+    "recommended, dca-signal, new subjects": Setup("reconstructions", "recommended_unseen"),
 }
 VARIANTS: Mapping[str, Setup] = {
     **{f"raw, λ {lam:g}": Setup("signals", lam=lam) for lam in (0.05, 0.5)},
@@ -158,7 +160,9 @@ def decompose(study: Study, setup: Setup, models: Mapping[str, Model] = MODELS) 
     change = _changes(study, setup, models)
     found = []
     paths = (
-        study.targets() if setup.columns == "others" else [study.shard_path(label) for label in study.labels]
+        study.targets(study.labels)
+        if setup.columns == "others"
+        else [study.shard_path(label) for label in study.labels]
     )
     for path in paths:
         with Shard(path) as shard:
@@ -182,8 +186,12 @@ def _changes(study: Study, setup: Setup, models: Mapping[str, Model]) -> Callabl
         basis = _principal(study)
         return lambda shard: (_signals(shard) @ basis @ basis.T).astype(np.float32)
     if setup.columns == "reconstructions":
-        folder = study.model(setup.model, models[setup.model])
-        return lambda shard: np.concatenate([block.copy() for _, block in reconstruct(shard, folder)])
+
+        def reconstructed(shard: Shard) -> np.ndarray:
+            folder = study.model(setup.model, models[setup.model], shard.subject)
+            return np.concatenate([block.copy() for _, block in reconstruct(shard, folder)])
+
+        return reconstructed
     return _signals
 
 
@@ -212,7 +220,7 @@ def _features(study: Study, setup: Setup, models: Mapping[str, Model], label: st
     if not setup.orient:
         sign = np.random.default_rng(study.key.seed).choice([-1, 1], dictionary.shape[1]).astype(np.float32)
         dictionary, coefficients = dictionary * sign, sparse.diags_array(sign) @ coefficients
-    network = load_model(study.model(setup.model, model)).model
+    network = load_model(study.model(setup.model, model, label)).model
     length = fitted.report["typical_norm"] if setup.scale else 1.0
     decoded = decode_atoms(network, dictionary, length, mean)
     if not setup.rest:
@@ -225,7 +233,7 @@ def _one_dictionary(study: Study, setup: Setup, models: Mapping[str, Model]) -> 
     shards, kind, folder = [study.shard_path(label) for label in study.labels], "raw", None
     sources = shards
     if setup.columns == "features":
-        kind, folder = "dca", study.model(setup.model, models[setup.model])
+        kind, folder = "dca", study.model(setup.model, models[setup.model], study.labels[0])
         sources = [study.features(setup.model, models[setup.model], label) for label in study.labels]
     found = []
     with tempfile.TemporaryDirectory() as scratch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -83,10 +83,14 @@ class Model:
         ``model`` of the configuration, as far as it differs from the defaults.
     train : mapping
         The same of ``train``.
+    folds : int
+        Parts that the subjects are dealt into, one model for each, which has not seen them; 1: one model,
+        which has seen all.
     """
 
     section: Mapping[str, Any]
     train: Mapping[str, Any] = field(default_factory=dict)
+    folds: int = 1
 
 
 @dataclass(frozen=True)
@@ -225,51 +229,57 @@ class Study:
             rng=np.random.default_rng(self.key.seed),
         )
 
-    def model(self, name: str, model: Model) -> Path:
-        """Folder of a model trained on all runs; an interrupted training of the same model goes on."""
+    def model(self, name: str, model: Model, label: str) -> Path:
+        """Folder of the model for a subject; an interrupted training of the same model goes on."""
         from dca.model.architecture import Architecture
         from dca.train import TrainSettings, train
 
+        labels = self.labels
+        if model.folds > 1:
+            fold = labels.index(label) % model.folds
+            name, labels = f"{name}_{fold}", [x for i, x in enumerate(labels) if i % model.folds != fold]
         folder, defaults = self.folder / f"model_{name}", load()
         section = defaults["model"] | dict(model.section)
         settings = defaults["train"] | {"mode": "single"} | dict(model.train)
         architecture = Architecture.from_config(section, self.size.volumes)
-        what = {"model": architecture.to_dict(), "train": settings}
+        what = {"model": architecture.to_dict(), "train": settings, "subjects": labels}
         record = self.folder / f"model_{name}.json"
         if not _is_of(record, what):
             shutil.rmtree(folder, ignore_errors=True)
-            for label in self.labels:
-                self._features_path(name, label).unlink(missing_ok=True)
+            for subject in self.labels:
+                self._features_path(name, subject).unlink(missing_ok=True)
             write_json(record, what)
         if not (folder / "summary.json").is_file():
             train(
-                [self.shard_path(label) for label in self.labels],
+                [self.shard_path(label) for label in labels],
                 [],
                 folder,
                 architecture,
                 TrainSettings.from_config(settings),
                 self.key.seed,
                 threads=self.size.threads,
-                targets=self.targets() if settings["target"] == "others" else (),
+                targets=self.targets(labels) if settings["target"] == "others" else (),
             )
         return folder / "model"
 
-    def targets(self) -> list[Path]:
-        """What runs share: for every subject the mean series of the others at each voxel.
+    def targets(self, labels: Sequence[str]) -> list[Path]:
+        """What the runs of some subjects share: for each the mean series of the others at each voxel.
 
         All subjects of a simulation have one grid and one order of events.
         """
         from dca.signals import write_targets
 
-        shards = [self.shard_path(label) for label in self.labels]
-        targets = [self.folder / "targets" / shard.name for shard in shards]
+        shards = [self.shard_path(label) for label in labels]
+        folder = self.folder / f"targets_{'_'.join(labels)}"
+        targets = [folder / shard.name for shard in shards]
         if not all(path.is_file() for path in targets):
-            write_targets(dict.fromkeys(shards, self._events()), {}, targets[0].parent)
+            write_targets(dict.fromkeys(shards, self._events()), {}, folder)
         return targets
 
     def features(self, name: str, model: Model, label: str) -> Path:
         """Features of a subject's run."""
-        out, folder = self._features_path(name, label), self.model(name, model)
+        folder = self.model(name, model, label)
+        out = self._features_path(folder.parent.name.removeprefix("model_"), label)
         if not out.is_file():
             encode(self.shard_path(label), folder, out, threads=self.size.threads)
         return out

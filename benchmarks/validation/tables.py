@@ -41,7 +41,7 @@ MEASURES = ("map_r", "excess_sd", "heldout_pcc")
 ENOUGH = 5  # seeds below which an interval is only an indication
 BASE = "raw"  # what is to be beaten
 # What is to beat it, and what has to be beaten as well, for the difference to be the network's.
-CANDIDATES = ("recommended, dca", "recommended, dca-signal")
+CANDIDATES = ("recommended, dca", "recommended, dca-signal", "recommended, dca-signal, new subjects")
 CONTROLS = ("raw, smoothed, λ 0.3", "raw, PCA, λ 0.3", "CanICA", "DictLearning", "mean of others")
 VOID = " †"  # a time course that was learnt with the design, which all runs share: only its map counts
 NONE = "None yet."

@@ -48,16 +48,16 @@ def make_page(path):
 
 def test_rows_are_added_once_and_a_second_call_goes_on(validation, study, tmp_path):
     rows, setups, tables = validation("rows"), validation("setups"), validation("tables")
-    models = {
-        "paper": validation("study").Model(
-            NETWORK, {"optimizer": "adam", "max_steps": 3, "batch_size": 32, "epochs": 1}
-        )
-    }
+    model = validation("study").Model(
+        NETWORK, {"optimizer": "adam", "max_steps": 3, "batch_size": 32, "epochs": 1}
+    )
+    models = {"paper": model, "unseen": replace(model, folds=2)}
     some = {
         name: setups.Setup(kind, "paper") for name, kind in [("a", "signals"), ("b", "smooth"), ("c", "pca")]
     } | {
         "d": setups.Setup("features", "paper", orient=False, rest=False),
         "e": setups.Setup("reconstructions", "paper"),
+        "i": setups.Setup("reconstructions", "unseen"),
         "f": setups.Setup("canica"),
         "g": setups.Setup("signals", lam=0.7, normalise="zscore"),
         "h": setups.Setup("features", "paper", group=True),
@@ -118,6 +118,29 @@ def test_what_was_made_with_other_settings_is_made_anew(validation, study, monke
     for steps, hidden, made in [(2, 8, 1), (2, 8, 1), (3, 8, 2), (3, 6, 3), (3, 6, 3)]:
         study.features("anew", module.Model(NETWORK | {"hidden": hidden}, {"max_steps": steps}), label)
         assert trained == made * ["model", "features"]
+
+
+def test_a_model_with_folds_has_not_seen_the_subject(validation, study, monkeypatch):
+    module, seen = validation("study"), {}
+
+    def train(shards, validation, folder, *rest, targets, **options):
+        folder.mkdir()
+        (folder / "summary.json").touch()
+        seen[folder / "model"] = [path.name for path in shards]
+        for path in targets:
+            assert path.parent.name == "targets_" + "_".join(name[4:6] for name in seen[folder / "model"])
+
+    monkeypatch.setattr("dca.train.train", train)
+    monkeypatch.setattr("dca.signals.write_targets", lambda runs, *rest: None)
+    monkeypatch.setattr(module.Study, "labels", [f"{i:02d}" for i in range(1, 7)])
+    model = module.Model(NETWORK, {"target": "others"}, folds=3)
+    folders = {label: study.model("unseen", model, label) for label in study.labels}
+    assert len(seen) == len(set(folders.values())) == 3
+    for label, folder in folders.items():
+        assert len(seen[folder]) == 4
+        assert study.shard_path(label).name not in seen[folder]
+    everyone = {study.model("all", replace(model, folds=1), label) for label in study.labels}
+    assert [len(seen[folder]) for folder in everyone] == [6]
 
 
 def test_a_study_that_another_process_is_at_is_passed_over(validation, study, tmp_path, capsys):
