@@ -9,10 +9,11 @@ from pathlib import Path
 from scaling.rows import machine
 
 from . import tables
+from .decompositions import decompose
 from .locks import locked
 from .real import SCENARIO, RealRun
 from .score import score
-from .setups import MODELS, SETUPS, VARIANTS, Setup, decompose, needs_others
+from .setups import MODELS, SETUPS, VARIANTS, Setup, needs_others
 from .study import Key, Model, Size, Study
 
 

@@ -61,6 +61,7 @@ def test_rows_are_added_once_and_a_second_call_goes_on(validation, study, tmp_pa
         "f": setups.Setup("canica"),
         "g": setups.Setup("signals", lam=0.7, normalise="zscore"),
         "h": setups.Setup("features", "paper", group=True),
+        "j": setups.Setup("features", "paper", whiten=True),
     }
     out, key, work = tmp_path / "rows.tsv", study.key, study.folder.parent
     options = {"setups": some, "models": models, "keep": True}
