@@ -168,7 +168,7 @@ def restore_dead(dictionary: np.ndarray, initial: np.ndarray) -> int:
 
 
 def encode(
-    X: np.ndarray, dictionary: np.ndarray, lam: float, *, threads: int = 1, block: int = 4096
+    X: np.ndarray, dictionary: np.ndarray, lam: float, *, threads: int = 1, block: int = 2048
 ) -> Codes:
     """Find the sparse code of every column (lasso), each proven to be at the minimum.
 
@@ -193,16 +193,16 @@ def encode(
         for start in tqdm(range(0, N, block), desc="codes", unit="block", disable=block >= N):
             x = np.asfortranarray(X[:, start : start + block], dtype=np.float64)
             codes = spams.lasso(x, D=D, lambda1=lam, mode=spams.PENALTY, cholesky=True, numThreads=threads)
-            rest = _residual(x, D, codes)
-            astray = np.flatnonzero(~_at_minimum(x, D, codes, rest, lam))
+            rest, energy = _residual(x, D, codes), _squares(x)
+            astray = np.flatnonzero(~_at_minimum(energy, D, codes, rest, lam))
             if astray.size:
                 codes = _repair(x, D, codes, lam, astray)
                 rest = _residual(x, D, codes)
                 repaired += astray.size
-            squares = np.einsum("ij,ij->j", rest, rest)
+            squares = _squares(rest)
             losses.append(0.5 * squares + lam * np.asarray(abs(codes).sum(axis=0)).ravel())
             residual += squares.sum()
-            total += np.vdot(x, x)
+            total += energy.sum()
             blocks.append(codes.astype(np.float32))
     matrix = sparse.csr_array(sparse.hstack(blocks, format="csr"))
     matrix.eliminate_zeros()
@@ -213,18 +213,22 @@ def _residual(x: np.ndarray, D: np.ndarray, codes: sparse.csc_matrix) -> np.ndar
     return x - (codes.T @ D.T).T
 
 
+def _squares(matrix: np.ndarray) -> np.ndarray:
+    """Sum of squares of every column."""
+    return np.einsum("ij,ij->j", matrix, matrix)
+
+
 def _at_minimum(
-    x: np.ndarray, D: np.ndarray, codes: sparse.csc_matrix, rest: np.ndarray, lam: float
+    energy: np.ndarray, D: np.ndarray, codes: sparse.csc_matrix, rest: np.ndarray, lam: float
 ) -> np.ndarray:
-    """Tell, by the lasso's duality gap, which codes are at the minimum.
+    """Tell, by the lasso's duality gap, which codes of columns with so much energy are at the minimum.
 
     With the residual r = x − Dα, α is optimal if |D'r| ≤ λ and λ‖α‖₁ = α'D'r.
     """
     gradient = D.T @ rest
     gap = np.asarray((lam * abs(codes) - codes.multiply(gradient)).sum(axis=0)).ravel()
-    norms = np.linalg.norm(x, axis=0)
-    feasible = np.abs(gradient).max(axis=0) <= lam + TOLERANCE * norms
-    return feasible & (gap <= TOLERANCE * norms**2)
+    steepest = np.maximum(gradient.max(axis=0), -gradient.min(axis=0))
+    return (steepest <= lam + TOLERANCE * np.sqrt(energy)) & (gap <= TOLERANCE * energy)
 
 
 def _repair(

@@ -84,6 +84,7 @@ def write_index(
             "led": [setup for setup in shown if setup in led],
             "excess": _excess(pcc, group, shown, gallery),
             "grouped": any(map(of_group, setups(section))),
+            "dictionaries": dictionary_rows(folder, section),
             "replication": replication_rows(replication),
             "group_maps": show_group_maps(folder, gallery),
             "methods": write_methods(config, found, origins),
@@ -129,6 +130,19 @@ def group_rows(group: pd.DataFrame | None) -> list[dict[str, Any]]:
     ]
     shown = shown.sort_values("split", kind="stable")  # "all" before "validation"
     return [{str(name): value for name, value in row.items()} for row in shown.to_dict("records")]
+
+
+def dictionary_rows(folder: Folder, section: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Summaries of the dictionaries of the group; `halves` is empty for one training subject."""
+    names = [setup for setup in setups(section) if of_group(setup)]
+    found = {
+        name: folder.record(f"decompose/group/{name.removesuffix('-group')}/summary.json") for name in names
+    }
+    return [
+        {"name": name, **summary, "halves": summary["split_half"] or {}}
+        for name, summary in found.items()
+        if summary
+    ]
 
 
 def replication_rows(table: pd.DataFrame | None) -> list[dict[str, Any]]:

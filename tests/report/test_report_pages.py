@@ -293,7 +293,15 @@ def test_a_study_of_group_dictionaries_alone_has_figures_verdicts_and_replicatio
     row = {"setup": "dca-group", "event": "cue", "atom": 7, "sign": 1, "pcc": 0.25, "training_runs": 1}
     ranks = pd.DataFrame({"map_rank": [1, 2], "map_r": [0.5, 0.75], "map_r_others": 0.125}).assign(**row)
     write_tsv(sketched.results / "compare" / "replication.tsv", ranks, {})
+    half = {"runs": [1, 1], "mean_r": 0.5, "median_r": 0.625, "above_0.8_percent": 25.0}
+    shared = {"runs": 2, "atoms": 12, "unused_atoms": 1, "r2": 0.375, "last_quarter_fall_percent": None}
+    for setup, halves in (("raw", half), ("dca", None)):
+        write_json(
+            sketched.results / "decompose/group" / setup / "summary.json",
+            {**shared, "split_half": halves, "warnings": []},
+        )
     page, index = (" ".join(Parsed(sketched.write(name)).text.split()) for name in ("01", "index"))
+    assert "raw-group21210.38–0.500.6225" in index and "dca-group21210.38––––" in index  # cells in a row
     for text in (page, index):
         assert (
             "Not run" not in text and "Task in raw-group atoms" in text and "Task in dca-group atoms" in text
