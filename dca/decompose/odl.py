@@ -172,8 +172,9 @@ def encode(
 ) -> Codes:
     """Find the sparse code of every column (lasso), each proven to be at the minimum.
 
-    LARS runs in float64 with Cholesky factors, block by block: in float32 SPAMS stops short of the minimum
-    for a few columns in ten thousand, and without the factors wherever two atoms are equal.
+    LARS runs with Cholesky factors (without them it fails wherever two atoms are equal), block by block, in
+    float32. There SPAMS stops short of the minimum for a few columns in ten thousand at most: these are done
+    again in float64, and where that does not get there either, by coordinate descent.
 
     Parameters
     ----------
@@ -186,19 +187,25 @@ def encode(
         Columns at a time.
     """
     D = np.asfortranarray(dictionary, dtype=np.float64)
+    D32 = np.asfortranarray(dictionary, dtype=np.float32)
     N = X.shape[1]
     blocks, losses, repaired = [], [], 0
     residual = total = np.float64(0)
     with _fixed_threads(threads):
         for start in tqdm(range(0, N, block), desc="codes", unit="block", disable=block >= N):
-            x = np.asfortranarray(X[:, start : start + block], dtype=np.float64)
-            codes = spams.lasso(x, D=D, lambda1=lam, mode=spams.PENALTY, cholesky=True, numThreads=threads)
-            rest, energy = _residual(x, D, codes), _squares(x)
-            astray = np.flatnonzero(~_at_minimum(energy, D, codes, rest, lam))
-            if astray.size:
-                codes = _repair(x, D, codes, lam, astray)
+            x32 = np.asfortranarray(X[:, start : start + block], dtype=np.float32)
+            x, codes = x32.astype(np.float64), _lars(x32, D32, lam, threads).astype(np.float64)
+            for solve in (_lars, _descend):
+                rest, energy = _residual(x, D, codes), _squares(x)
+                short = np.flatnonzero(~_at_minimum(energy, D, codes, rest, lam))
+                if not short.size:
+                    break
+                codes = codes.tolil()
+                codes[:, short] = solve(np.asfortranarray(x[:, short]), D, lam, threads)
+                codes = codes.tocsc()
+                repaired += short.size if solve is _descend else 0
+            else:
                 rest = _residual(x, D, codes)
-                repaired += astray.size
             squares = _squares(rest)
             losses.append(0.5 * squares + lam * np.asarray(abs(codes).sum(axis=0)).ravel())
             residual += squares.sum()
@@ -207,6 +214,17 @@ def encode(
     matrix = sparse.csr_array(sparse.hstack(blocks, format="csr"))
     matrix.eliminate_zeros()
     return Codes(matrix, np.concatenate(losses), float(1 - residual / total), repaired)
+
+
+def _lars(x: np.ndarray, D: np.ndarray, lam: float, threads: int) -> sparse.csc_matrix:
+    return spams.lasso(x, D=D, lambda1=lam, mode=spams.PENALTY, cholesky=True, numThreads=threads)
+
+
+def _descend(x: np.ndarray, D: np.ndarray, lam: float, _: int) -> sparse.csc_matrix:
+    """Solve by coordinate descent, from zero."""
+    start = sparse.csc_matrix((D.shape[1], x.shape[1]))
+    options = {"mode": spams.PENALTY, "itermax": DESCENTS, "tol": TOLERANCE, "numThreads": 1}
+    return spams.cd(x, D, start, lambda1=lam, **options)
 
 
 def _residual(x: np.ndarray, D: np.ndarray, codes: sparse.csc_matrix) -> np.ndarray:
@@ -229,26 +247,6 @@ def _at_minimum(
     gap = np.asarray((lam * abs(codes) - codes.multiply(gradient)).sum(axis=0)).ravel()
     steepest = np.maximum(gradient.max(axis=0), -gradient.min(axis=0))
     return (steepest <= lam + TOLERANCE * np.sqrt(energy)) & (gap <= TOLERANCE * energy)
-
-
-def _repair(
-    x: np.ndarray, D: np.ndarray, codes: sparse.csc_matrix, lam: float, astray: np.ndarray
-) -> sparse.csc_matrix:
-    """Solve the columns `astray` again, by coordinate descent."""
-    start = sparse.csc_matrix((D.shape[1], astray.size))
-    solved = spams.cd(
-        np.asfortranarray(x[:, astray]),
-        D,
-        start,
-        lambda1=lam,
-        mode=spams.PENALTY,
-        itermax=DESCENTS,
-        tol=TOLERANCE,
-        numThreads=1,
-    )
-    columns = codes.tolil()
-    columns[:, astray] = solved
-    return columns.tocsc()
 
 
 def unit(matrix: np.ndarray) -> np.ndarray:

@@ -123,22 +123,25 @@ def test_tiny_runs_and_equal_voxels_work(seed, voxels, atoms, lam, twins):
     assert codes.objective == pytest.approx(objective(X, dictionary, A, lam), rel=1e-5)
 
 
-def test_codes_that_are_not_at_the_minimum_are_repaired(monkeypatch):
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_codes_that_are_not_at_the_minimum_are_repaired(monkeypatch, everywhere):
     X, D, lam = smooth_columns(60, 90), unit_columns(1, 60, 40), 0.1
     expected = odl.encode(X, D, lam)
-    lars, wrong = odl.spams.lasso, [3, 40, 41]
+    lars, wrong, calls = odl.spams.lasso, [3, 40, 41], []
 
     def astray(x, **options):
-        """Stops at once, goes too far, or leaves a code at half its size."""
+        """Stops at once, goes too far, or leaves a code at half its size: in float32, or in float64 too."""
+        calls.append((x.dtype.name, x.shape[1]))
         codes = lars(x, **options).tolil()
-        codes[:, 3] = 0
-        codes[:, 40] = 1.5 * codes[:, 40]
-        codes[:, 41] = 0.5 * codes[:, 41]
+        if everywhere or x.dtype == np.float32:
+            for column, factor in zip(wrong if x.shape[1] == 90 else range(3), (0, 1.5, 0.5), strict=True):
+                codes[:, column] = factor * codes[:, column]
         return codes.tocsc()
 
     monkeypatch.setattr(odl.spams, "lasso", astray)
     codes = odl.encode(X, D, lam)
-    assert (expected.repaired, codes.repaired) == (0, len(wrong))
+    assert calls == [("float32", 90), ("float64", len(wrong))]
+    assert (expected.repaired, codes.repaired) == (0, len(wrong) if everywhere else 0)
     np.testing.assert_allclose(codes.matrix.toarray(), expected.matrix.toarray(), atol=1e-4)
     assert codes.objective == pytest.approx(expected.objective, rel=1e-6)
 
