@@ -29,9 +29,9 @@ OUT = Path(__file__).parent / "results" / "odl.tsv"
 VOXELS, LENGTH, ATOMS, LAM, BATCH, TURNS = 16_384, 284, 400, 0.15, 512, 3
 SETTINGS = Settings(ATOMS, "unit", LAM, BATCH, 2, 0)
 COLUMNS = {
-    "what": "Learner, encode, normalise and fit are of dca.decompose; trainDL and lasso of SPAMS, on the same "
-    "columns; MiniBatchDictionaryLearning of scikit-learn (coordinate descent, same start and batches). Two passes, "
-    "if not said otherwise",
+    "what": "Learner, encode, normalise and fit are of dca.decompose; trainDL and lasso of SPAMS, on the "
+    "same columns; MiniBatchDictionaryLearning of scikit-learn (coordinate descent, same start and batches). "
+    "Two passes, if not said otherwise",
     "cpu_s": "CPU seconds on one core, the least of the turns",
     "over": "What it is compared with",
     "ratio": "CPU seconds over those of the latter in the same turn, median over turns",
