@@ -4,8 +4,8 @@ Small models and group dictionaries are trained on simulated runs with a task wh
 They are applied to runs without any task. These are tested (a) against an order drawn anew for each, (b)
 against the order of the training.
 
-python benchmarks/calibration.py [--runs 200] [--out TABLE]     adds the rows that are missing; resumable
-python benchmarks/calibration.py --summary                      the table of docs/statistics.md
+python benchmarks/calibration.py [--runs 200] [--out TABLE]    adds the rows that are missing; resumable
+python benchmarks/calibration.py --summary        the table of docs/statistics.md; another --out is printed
 """
 
 from __future__ import annotations
@@ -262,8 +262,8 @@ def share(values: pd.Series) -> float:
     return float(100 * (values.dropna() <= 0.05).mean())
 
 
-def summarise(out: Path, page: Path) -> None:
-    """Write into the page how the p-values of every setup and design are distributed."""
+def summarise(out: Path) -> None:
+    """Tell how the p-values of every setup and design are distributed: the committed rows in the docs."""
     groups = read(out).groupby(["design", "setup"], sort=False)
     columns: dict[str, tuple[str, str]] = {"design": ("design", ""), "setup": ("setup", "")}
     found = {"runs": groups["run"].nunique(), "heldout_pcc": groups["heldout_pcc"].mean()}
@@ -271,8 +271,11 @@ def summarise(out: Path, page: Path) -> None:
         found[name], found[f"{name}_uniform"] = groups[name].agg(share), groups[name].agg(uniformity)
         columns |= {name: (f"`{name}` ≤ 0.05, %", ".1f"), f"{name}_uniform": ("KS", ".2f")}
     columns |= {"heldout_pcc": ("mean `heldout_pcc`", "+.2f"), "runs": ("runs", "d")}
-    text = page.read_text(encoding="utf-8")
-    write_text(page, replace(text, "calibration", markdown(pd.DataFrame(found).reset_index(), columns)))
+    table = markdown(pd.DataFrame(found).reset_index(), columns)
+    if out == OUT:
+        write_text(PAGE, replace(PAGE.read_text(encoding="utf-8"), "calibration", table))
+    else:
+        print(table)
 
 
 def main() -> None:
@@ -284,7 +287,7 @@ def main() -> None:
     options = parser.parse_args()
     if not options.summary:
         add(options.runs, options.out)
-    summarise(options.out, PAGE)
+    summarise(options.out)
 
 
 if __name__ == "__main__":

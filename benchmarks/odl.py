@@ -26,7 +26,7 @@ from dca.decompose.settings import Settings
 from dca.files import write_tsv
 
 OUT = Path(__file__).parent / "results" / "odl.tsv"
-VOXELS, LENGTH, ATOMS, LAM, BATCH, TURNS = 16_384, 284, 400, 0.15, 512, 3
+VOXELS, LENGTH, ATOMS, LAM, BATCH, TURNS = 16_384, 284, 400, 0.15, 512, 7
 SETTINGS = Settings(ATOMS, "unit", LAM, BATCH, 2, 0)
 COLUMNS = {
     "what": "Learner, encode, normalise and fit are of dca.decompose; trainDL and lasso of SPAMS, on the "

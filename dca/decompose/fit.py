@@ -15,7 +15,7 @@ from dca.decompose.settings import Settings
 logger = logging.getLogger(__name__)
 
 DENSITY_PERCENT = (0.2, 20.0)  # outside, λ hardly fits the scale of the columns
-SAMPLE = 1024  # columns by which the dictionary is judged before, in the course of, and after learning
+SAMPLE = 512  # columns by which the dictionary is judged before, in the course of, and after learning
 SETTLED_PERCENT = 1.0  # fall of the objective over the last quarter of learning that counts as none
 
 

@@ -170,16 +170,18 @@ def restore_dead(dictionary: np.ndarray, initial: np.ndarray) -> int:
 def encode(
     X: np.ndarray, dictionary: np.ndarray, lam: float, *, threads: int = 1, block: int = 2048
 ) -> Codes:
-    """Find the sparse code of every column (lasso), each proven to be at the minimum.
+    """Find the sparse code of every column (lasso), each checked to be at the minimum.
 
     LARS runs with Cholesky factors (without them it fails wherever two atoms are equal), block by block, in
-    float32. There SPAMS stops short of the minimum for a few columns in ten thousand at most: these are done
-    again in float64, and where that does not get there either, by coordinate descent.
+    float32. There SPAMS usually stops short of the minimum for a few columns in ten thousand (among equal
+    atoms for nearly all): these are done again in float64. What does not get there either is left to
+    coordinate descent, whose result is taken as it is.
 
     Parameters
     ----------
     X : ndarray, float32, shape (L, N), Fortran order
     dictionary : ndarray, shape (L, K)
+        Atoms of norm 1: coordinate descent takes no others.
     lam : float
         λ, on the scale of the columns.
     threads : int

@@ -139,7 +139,7 @@ def dictionary_rows(folder: Folder, section: Mapping[str, Any]) -> list[dict[str
         name: folder.record(f"decompose/group/{name.removesuffix('-group')}/summary.json") for name in names
     }
     return [
-        {"name": name, **summary, "halves": summary["split_half"] or {}}
+        {"name": name, **summary, "halves": summary.get("split_half") or {}}
         for name, summary in found.items()
         if summary
     ]
