@@ -133,16 +133,16 @@ def group_rows(group: pd.DataFrame | None) -> list[dict[str, Any]]:
 
 
 def dictionary_rows(folder: Folder, section: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Summaries of the dictionaries of the group; `halves` is empty for one training subject."""
-    names = [setup for setup in setups(section) if of_group(setup)]
-    found = {
-        name: folder.record(f"decompose/group/{name.removesuffix('-group')}/summary.json") for name in names
-    }
-    return [
-        {"name": name, **summary, "halves": summary.get("split_half") or {}}
-        for name, summary in found.items()
-        if summary
-    ]
+    """Summaries of the dictionaries of the group; what one does not tell, such as `split_half`, is None."""
+    told = ("runs", "atoms", "unused_atoms", "r2", "last_quarter_fall_percent")
+    halves = ("mean_r", "median_r", "above_0.8_percent")
+    rows = []
+    for setup in filter(of_group, setups(section)):
+        summary = folder.record(f"decompose/group/{setup.removesuffix('-group')}/summary.json") or {}
+        row = {name: summary.get(name) for name in told}
+        row |= {name: (summary.get("split_half") or {}).get(name) for name in halves}
+        rows.append({"setup": setup} | row)
+    return rows
 
 
 def replication_rows(table: pd.DataFrame | None) -> list[dict[str, Any]]:
