@@ -97,16 +97,16 @@ def _features(study: Study, setup: Setup, models: Mapping[str, Model], label: st
     with Features(study.features(setup.model, model, label)) as source:
         columns = read_columns(source)
     mean = remove_mean_column(columns) if setup.centre else np.zeros(columns.matrix.shape[1], np.float32)
-    typical, back = np.median(np.linalg.norm(columns.matrix, axis=1)), np.eye(len(mean), dtype=np.float32)
+    typical, back = None, np.eye(len(mean), dtype=np.float32)
     if setup.whiten:
-        back = _whiten(columns)
+        typical, back = float(np.median(np.linalg.norm(columns.matrix, axis=1))), _whiten(columns)
     fitted = fit(columns, _settings(study, setup))
     dictionary, coefficients = back @ fitted.atoms.dictionary, fitted.atoms.coefficients
     if not setup.orient:
         sign = np.random.default_rng(study.key.seed).choice([-1, 1], dictionary.shape[1]).astype(np.float32)
         dictionary, coefficients = dictionary * sign, sparse.diags_array(sign) @ coefficients
     network = load_model(study.model(setup.model, model, label)).model
-    length = float(typical) if setup.scale else 1.0
+    length = (typical or fitted.report["typical_norm"]) if setup.scale else 1.0
     decoded = decode_atoms(network, dictionary, length, mean)
     if not setup.rest:
         decoded = decoded + network.decode(mean[None]).numpy().T

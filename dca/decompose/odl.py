@@ -197,17 +197,16 @@ def encode(
         for start in tqdm(range(0, N, block), desc="codes", unit="block", disable=block >= N):
             x32 = np.asfortranarray(X[:, start : start + block], dtype=np.float32)
             x, codes = x32.astype(np.float64), _lars(x32, D32, lam, threads).astype(np.float64)
+            rest, energy = _residual(x, D, codes), _squares(x)
             for solve in (_lars, _descend):
-                rest, energy = _residual(x, D, codes), _squares(x)
                 short = np.flatnonzero(~_at_minimum(energy, D, codes, rest, lam))
                 if not short.size:
                     break
                 codes = codes.tolil()
                 codes[:, short] = solve(np.asfortranarray(x[:, short]), D, lam, threads)
                 codes = codes.tocsc()
-                repaired += short.size if solve is _descend else 0
-            else:
                 rest = _residual(x, D, codes)
+                repaired += short.size if solve is _descend else 0
             squares = _squares(rest)
             losses.append(0.5 * squares + lam * np.asarray(abs(codes).sum(axis=0)).ravel())
             residual += squares.sum()

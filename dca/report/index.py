@@ -138,7 +138,7 @@ def dictionary_rows(folder: Folder, section: Mapping[str, Any]) -> list[dict[str
     halves = ("mean_r", "median_r", "above_0.8_percent")
     rows = []
     for setup in filter(of_group, setups(section)):
-        summary = folder.record(f"decompose/group/{setup.removesuffix('-group')}/summary.json") or {}
+        summary = folder.group_summary(setup) or {}
         row = {name: summary.get(name) for name in told}
         row |= {name: (summary.get("split_half") or {}).get(name) for name in halves}
         rows.append({"setup": setup} | row)

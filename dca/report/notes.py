@@ -11,6 +11,7 @@ from typing import Any, Literal
 from dca.decompose.settings import setups
 from dca.preprocess.limits import beyond_limits
 from dca.report.results import RunResults
+from dca.report.setups import of_group, of_kind
 
 # As `dca.jobs.job` writes it: date, time, level, logger, message. Other programs' noise is left in the logs.
 _LINE = re.compile(r"^\S+ \S+ (WARNING|ERROR|CRITICAL) (dca\S*): (.+)$")
@@ -60,9 +61,8 @@ def gather_notes(
         if left_out:
             beyond = [f"{text}: left out of training, GLM and comparison" for text in beyond]
         notes += _warnings({"warnings": beyond}, f"preprocess, {run.run_id}")
-    for setup in (name for name in stages if name.endswith("-group")):
-        group = setup.removesuffix("-group").replace("decompose/", "decompose/group/")
-        notes += _warnings(runs[0].folder.record(f"{group}/summary.json") if runs else None, group)
+    for setup in filter(of_group, setups(config["decompose"]) if runs else ()):
+        notes += _warnings(runs[0].folder.group_summary(setup), f"decompose/group/{of_kind(setup)}")
     for log in logs:
         notes += _from_log(log)
     return sorted(dict.fromkeys(notes), key=lambda note: note.level)  # "error" sorts before "warning"

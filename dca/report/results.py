@@ -14,6 +14,7 @@ import pandas as pd
 
 from dca.errors import DCAError, ImageError
 from dca.files import read_json, read_tsv
+from dca.report.setups import of_kind
 from dca.report.slices import Volume
 from dca.signals import Shard
 
@@ -63,6 +64,10 @@ class Folder:
         """Read a JSON object."""
         content = self.read(path, read_json)
         return content if isinstance(content, dict) else None
+
+    def group_summary(self, setup: str) -> dict[str, Any] | None:
+        """Summary of the dictionary of the group that a setup codes with."""
+        return self.record(f"decompose/group/{of_kind(setup)}/summary.json")
 
 
 class RunResults:

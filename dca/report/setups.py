@@ -45,6 +45,11 @@ def is_raw(setup: str) -> bool:
     return setup.startswith("raw")
 
 
+def of_kind(setup: str) -> str:
+    """What a dictionary is of, whether each run's or the group's: raw, dca or dca-signal."""
+    return setup.removesuffix("-group")
+
+
 def of_group(setup: str) -> bool:
     """Whether all runs share its dictionary."""
     return setup.endswith("-group")
